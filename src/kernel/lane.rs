@@ -1,0 +1,186 @@
+//! [`Lane`]: a fixed number of reals that one instruction handles together.
+//!
+//! Every kernel is written once over this trait. [`Wide8`] and [`Wide4`] wrap the `wide` crate and
+//! serve every CPU; they multiply and add with two roundings, so the portable level gives the same
+//! bits everywhere. [`Array`] is a plain array whose loops the compiler turns into AVX2 or AVX-512
+//! instructions when it is inlined into a function that has them enabled ([`super::dispatch`]): `wide`
+//! chooses its instructions for the whole build, an array takes those of its caller. Arrays multiply
+//! and add with one rounding (`f32::mul_add` is one instruction there).
+
+use wide::{f32x8, f64x4};
+
+use super::Real;
+
+/// A fixed number of reals.
+pub trait Lane: Copy {
+    /// What the lane is made of.
+    type Real: Real;
+    /// How many.
+    const WIDTH: usize;
+    /// Rows of the register tile of a matrix product: as many as the registers of this level hold
+    /// with two lanes a row.
+    const TILE_ROWS: usize;
+
+    /// The same number everywhere.
+    fn splat(x: Self::Real) -> Self;
+    /// The first `WIDTH` numbers of a slice.
+    fn load(from: &[Self::Real]) -> Self;
+    /// Writes the first `WIDTH` numbers of a slice.
+    fn store(self, to: &mut [Self::Real]);
+    /// self + b.
+    fn add(self, b: Self) -> Self;
+    /// self - b.
+    fn sub(self, b: Self) -> Self;
+    /// self x b.
+    fn mul(self, b: Self) -> Self;
+    /// self / b.
+    fn div(self, b: Self) -> Self;
+    /// self x a + b, rounded once or twice as the level does.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// `yes` where self < b, else `no` (also where either is NaN).
+    fn select_less(self, b: Self, yes: Self, no: Self) -> Self;
+    /// See [`Real::shift_to_exponent`].
+    fn shift_to_exponent(self) -> Self;
+
+    /// The constant `x`, rounded to this type.
+    #[inline(always)]
+    fn constant(x: f64) -> Self {
+        Self::splat(Self::Real::from_f64(x))
+    }
+    /// The magnitude of each number.
+    #[inline(always)]
+    fn abs(self) -> Self {
+        let zero = Self::splat(Self::Real::ZERO);
+        self.select_less(zero, zero.sub(self), self)
+    }
+}
+
+/// An array as a lane.
+#[derive(Debug, Clone, Copy)]
+pub struct Array<R, const N: usize>([R; N]);
+
+impl<R: Real, const N: usize> Array<R, N> {
+    #[inline(always)]
+    fn zip(self, b: Self, f: impl Fn(R, R) -> R) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], b.0[i])))
+    }
+}
+
+impl<R: Real, const N: usize> Lane for Array<R, N> {
+    type Real = R;
+    const WIDTH: usize = N;
+    // 64 bytes a lane means 32 registers of AVX-512 (8 x 2 sums), 32 bytes the 16 of AVX2 (6 x 2).
+    const TILE_ROWS: usize = if N * size_of::<R>() == 64 { 8 } else { 6 };
+
+    #[inline(always)]
+    fn splat(x: R) -> Self {
+        Self([x; N])
+    }
+    #[inline(always)]
+    fn load(from: &[R]) -> Self {
+        let from = &from[..N];
+        Self(std::array::from_fn(|i| from[i]))
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [R]) {
+        to[..N].copy_from_slice(&self.0);
+    }
+    #[inline(always)]
+    fn add(self, b: Self) -> Self {
+        self.zip(b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, b: Self) -> Self {
+        self.zip(b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, b: Self) -> Self {
+        self.zip(b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, b: Self) -> Self {
+        self.zip(b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i].fused(a.0[i], b.0[i])))
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.map(Real::sqrt))
+    }
+    #[inline(always)]
+    fn select_less(self, b: Self, yes: Self, no: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i] < b.0[i] { yes.0[i] } else { no.0[i] }))
+    }
+    #[inline(always)]
+    fn shift_to_exponent(self) -> Self {
+        Self(self.0.map(Real::shift_to_exponent))
+    }
+}
+
+macro_rules! wide_lane {
+    ($name:ident, $wide:ident, $real:ident, $width:literal) => {
+        #[doc = concat!("`wide::", stringify!($wide), "` as a lane that never fuses.")]
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name($wide);
+
+        impl Lane for $name {
+            type Real = $real;
+            const WIDTH: usize = $width;
+            // Plain x86-64 has 16 registers of 16 bytes: 2 rows of 2 lanes are 8 sums.
+            const TILE_ROWS: usize = 2;
+
+            #[inline(always)]
+            fn splat(x: $real) -> Self {
+                Self($wide::splat(x))
+            }
+            #[inline(always)]
+            fn load(from: &[$real]) -> Self {
+                let from = &from[..$width];
+                Self($wide::new(std::array::from_fn(|i| from[i])))
+            }
+            #[inline(always)]
+            fn store(self, to: &mut [$real]) {
+                to[..$width].copy_from_slice(&self.0.to_array());
+            }
+            #[inline(always)]
+            fn add(self, b: Self) -> Self {
+                Self(self.0 + b.0)
+            }
+            #[inline(always)]
+            fn sub(self, b: Self) -> Self {
+                Self(self.0 - b.0)
+            }
+            #[inline(always)]
+            fn mul(self, b: Self) -> Self {
+                Self(self.0 * b.0)
+            }
+            #[inline(always)]
+            fn div(self, b: Self) -> Self {
+                Self(self.0 / b.0)
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(self.0 * a.0 + b.0)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Self(self.0.sqrt())
+            }
+            #[inline(always)]
+            fn select_less(self, b: Self, yes: Self, no: Self) -> Self {
+                Self(self.0.simd_lt(b.0).bitselect(yes.0, no.0))
+            }
+            #[inline(always)]
+            fn shift_to_exponent(self) -> Self {
+                Self($wide::new(self.0.to_array().map(Real::shift_to_exponent)))
+            }
+        }
+    };
+}
+
+wide_lane!(Wide8, f32x8, f32, 8);
+wide_lane!(Wide4, f64x4, f64, 4);

@@ -1,0 +1,133 @@
+//! [`Real`]: the two number types that everything is generic over, f32 to train and f64 to audit.
+//!
+//! The trait stands beside the kernels because a `Real` is exactly a number that the kernels have
+//! lanes for: one bound on a generic function gives it the scalar and its SIMD forms.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use super::lane::{Array, Lane, Wide4, Wide8};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A floating-point number type: `f32` or `f64`.
+pub trait Real:
+    sealed::Sealed
+    + Copy
+    + Debug
+    + Display
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + Sum
+{
+    /// The lanes of the portable SIMD level.
+    #[doc(hidden)]
+    type Portable: Lane<Real = Self>;
+    /// The lanes of AVX2 with fused multiply-add.
+    #[doc(hidden)]
+    type Avx2: Lane<Real = Self>;
+    /// The lanes of AVX-512.
+    #[doc(hidden)]
+    type Avx512: Lane<Real = Self>;
+
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// The word for this type in files: `f32` or `f64`.
+    const NAME: &'static str;
+    /// Unit roundoff: half the distance from 1 to the next larger number.
+    const ROUNDOFF: f64;
+    /// Number of explicit bits of the significand: 23 or 52.
+    #[doc(hidden)]
+    const MANTISSA_BITS: u32;
+    /// Bias of the exponent: 127 or 1023.
+    #[doc(hidden)]
+    const EXPONENT_BIAS: f64;
+    /// Number of Taylor terms after the constant that exp needs on |r| <= ln 2 / 2.
+    #[doc(hidden)]
+    const EXP_DEGREE: usize;
+
+    /// Rounds to the nearest number of this type.
+    fn from_f64(x: f64) -> Self;
+    /// Converts without loss.
+    fn to_f64(self) -> f64;
+    /// Whether this is neither NaN nor infinite.
+    fn is_finite(self) -> bool;
+    /// The product self x a plus b, rounded once.
+    #[doc(hidden)]
+    fn fused(self, a: Self, b: Self) -> Self;
+    /// The square root, correctly rounded.
+    #[must_use]
+    fn sqrt(self) -> Self;
+    /// Moves the low bits of the significand into the exponent (see `kernel::math::exp`).
+    #[doc(hidden)]
+    #[must_use]
+    fn shift_to_exponent(self) -> Self;
+}
+
+macro_rules! real {
+    ($t:ident, $portable:ty, $avx2:literal, $avx512:literal, $mantissa:literal, $bias:literal, $degree:literal) => {
+        impl Real for $t {
+            type Portable = $portable;
+            type Avx2 = Array<$t, $avx2>;
+            type Avx512 = Array<$t, $avx512>;
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NAME: &'static str = stringify!($t);
+            #[allow(clippy::cast_lossless, reason = "one of the two types is f64 itself")]
+            const ROUNDOFF: f64 = $t::EPSILON as f64 / 2.0;
+            const MANTISSA_BITS: u32 = $mantissa;
+            const EXPONENT_BIAS: f64 = $bias;
+            const EXP_DEGREE: usize = $degree;
+            #[inline(always)]
+            #[allow(clippy::cast_possible_truncation, reason = "rounding is what this is for")]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            #[allow(clippy::cast_lossless, reason = "one of the two types is f64 itself")]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                $t::is_finite(self)
+            }
+            #[inline(always)]
+            fn fused(self, a: Self, b: Self) -> Self {
+                self.mul_add(a, b)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $t::sqrt(self)
+            }
+            #[inline(always)]
+            fn shift_to_exponent(self) -> Self {
+                $t::from_bits(self.to_bits() << $mantissa)
+            }
+        }
+    };
+}
+
+// Taylor terms: the first one left out is below half a unit roundoff on |r| <= ln 2 / 2:
+// 0.3466^8 / 8! = 5e-9 < 3e-8 for f32, 0.3466^14 / 14! = 4e-18 < 5.6e-17 for f64.
+real!(f32, Wide8, 8, 16, 23, 127.0, 7);
+real!(f64, Wide4, 4, 8, 52, 1023.0, 13);

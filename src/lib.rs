@@ -1,0 +1,14 @@
+//! Flow matching on a CPU.
+pub mod error;
+pub mod field;
+pub mod kernel;
+pub mod path;
+pub mod rng;
+pub mod tensor;
+
+pub use error::{Error, Result};
+pub use field::{DifferentiableField, VectorField};
+pub use kernel::{Real, Simd, SimdLevel};
+pub use path::{AffinePath, Scheduler};
+pub use rng::Rng;
+pub use tensor::Tensor;
