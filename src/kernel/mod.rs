@@ -2,7 +2,12 @@
 
 mod dispatch;
 mod lane;
+mod map;
+mod math;
+mod matmul;
 mod real;
 
 pub use dispatch::{Simd, SimdLevel};
+pub use map::{Activation, activate, multiply};
+pub use matmul::{Layout, Panels, Rows, RowsMut, Start, product, weight_gradient};
 pub use real::Real;

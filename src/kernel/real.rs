@@ -61,9 +61,18 @@ pub trait Real:
     /// Bias of the exponent: 127 or 1023.
     #[doc(hidden)]
     const EXPONENT_BIAS: f64;
+    /// ln 2 in two parts: the first has so few bits that its product with an exponent is exact.
+    #[doc(hidden)]
+    const LN_2: [f64; 2];
     /// Number of Taylor terms after the constant that exp needs on |r| <= ln 2 / 2.
     #[doc(hidden)]
-    const EXP_DEGREE: usize;
+    const EXP_TERMS: usize;
+    /// Number of terms that ln(1 + y), y in [0, 1], needs.
+    #[doc(hidden)]
+    const LN_TERMS: usize;
+    /// Number of Chebyshev terms that erfc needs.
+    #[doc(hidden)]
+    const ERFC_TERMS: usize;
 
     /// Rounds to the nearest number of this type.
     fn from_f64(x: f64) -> Self;
@@ -84,7 +93,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ident, $portable:ty, $avx2:literal, $avx512:literal, $mantissa:literal, $bias:literal, $degree:literal) => {
+    ($t:ident, $portable:ty, $avx2:literal, $avx512:literal, $mantissa:literal, $bias:literal, $ln_2:expr, $terms:expr) => {
         impl Real for $t {
             type Portable = $portable;
             type Avx2 = Array<$t, $avx2>;
@@ -96,7 +105,10 @@ macro_rules! real {
             const ROUNDOFF: f64 = $t::EPSILON as f64 / 2.0;
             const MANTISSA_BITS: u32 = $mantissa;
             const EXPONENT_BIAS: f64 = $bias;
-            const EXP_DEGREE: usize = $degree;
+            const LN_2: [f64; 2] = $ln_2;
+            const EXP_TERMS: usize = $terms[0];
+            const LN_TERMS: usize = $terms[1];
+            const ERFC_TERMS: usize = $terms[2];
             #[inline(always)]
             #[allow(clippy::cast_possible_truncation, reason = "rounding is what this is for")]
             fn from_f64(x: f64) -> Self {
@@ -127,7 +139,10 @@ macro_rules! real {
     };
 }
 
-// Taylor terms: the first one left out is below half a unit roundoff on |r| <= ln 2 / 2:
-// 0.3466^8 / 8! = 5e-9 < 3e-8 for f32, 0.3466^14 / 14! = 4e-18 < 5.6e-17 for f64.
-real!(f32, Wide8, 8, 16, 23, 127.0, 7);
-real!(f64, Wide4, 4, 8, 52, 1023.0, 13);
+// Terms: the first one left out is below a quarter of the unit roundoff.
+// exp:  0.3466^8 / 8! = 5e-9 (f32: 6e-8), 0.3466^14 / 14! = 4e-18 (f64: 1.1e-16).
+// ln:   (1/9)^8 / 17 = 1.4e-9, (1/9)^17 / 35 = 1.7e-18, relative to the first.
+// erfc: the table in math.rs: 6e-11 after 14, 5e-18 after 27.
+// ln 2: 355 / 512 for f32 (9 bits), 32 bits for f64 (W. Cody, W. Waite, 1980), and what is left.
+real!(f32, Wide8, 8, 16, 23, 127.0, [0.693_359_375, -2.121_944_400_546_905_8e-4], [7, 8, 15]);
+real!(f64, Wide4, 4, 8, 52, 1023.0, [0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10], [13, 17, 27]);
