@@ -1,7 +1,9 @@
 //! Flow matching on a CPU.
+pub mod autodiff;
 pub mod error;
 pub mod field;
 pub mod kernel;
+pub mod nn;
 pub mod path;
 pub mod rng;
 pub mod tensor;
@@ -9,6 +11,7 @@ pub mod tensor;
 pub use error::{Error, Result};
 pub use field::{DifferentiableField, VectorField};
 pub use kernel::{Real, Simd, SimdLevel};
+pub use nn::Mlp;
 pub use path::{AffinePath, Scheduler};
 pub use rng::Rng;
 pub use tensor::Tensor;

@@ -1,5 +1,6 @@
 //! The inner loops, written once over SIMD lanes.
 
+mod adam;
 mod dispatch;
 mod lane;
 mod map;
@@ -7,6 +8,7 @@ mod math;
 mod matmul;
 mod real;
 
+pub use adam::{AdamState, AdamStep, adam, sum_slots};
 pub use dispatch::{Simd, SimdLevel};
 pub use map::{Activation, activate, multiply};
 pub use matmul::{Layout, Panels, Rows, RowsMut, Start, product, weight_gradient};

@@ -1,0 +1,365 @@
+//! [`Mlp`]: a velocity u(t, x; theta) that is a multilayer perceptron of x and the time.
+//!
+//! # Math
+//! ```text
+//! h_0 = (x, features of t)        h_l = f(h_{l-1} w_l + b_l), l = 1 .. L        u = h_L w_{L+1} + b_{L+1}
+//! ```
+//! f is the activation. The parameters are flat: w_1 as [inputs, outputs], row after row, b_1, w_2, b_2 and so on.
+//! At the start every weight of a layer with k inputs is uniform in ±sqrt(3 / k), of variance 1 / k, and every
+//! bias uniform in ±1 / sqrt(k).
+//!
+//! # Shapes
+//! t has length B, x and u are [B, d].
+
+use std::sync::Arc;
+
+use super::embed::TimeEmbedding;
+use crate::autodiff::{Derivatives, Replay, Tape, Var, Weights};
+use crate::error::{Error, Result};
+use crate::field::{DifferentiableField, DifferentialWorker, VectorField, Worker};
+use crate::kernel::{Activation, Real, RowsMut, Simd};
+use crate::rng::{Purpose, Rng};
+use crate::tensor::Tensor;
+
+/// What a network looks like, without its parameters.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MlpShape {
+    /// The dimension d of x and u.
+    pub dim: usize,
+    /// The widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// The function between the layers.
+    pub activation: Activation,
+    /// What the network sees of t.
+    pub time_embedding: TimeEmbedding,
+}
+
+/// The variables of a recorded network.
+#[derive(Debug, Clone, Copy)]
+pub struct MlpVars {
+    /// The time, [B, 1]: a constant.
+    pub t: Var,
+    /// The point, [B, d]: an input.
+    pub x: Var,
+    /// The velocity, [B, d].
+    pub u: Var,
+}
+
+impl MlpShape {
+    /// The most numbers of one width, of d, or of the layers: a bound that a damaged file cannot pass.
+    const LARGEST: usize = 1 << 20;
+
+    /// A network with the default activation (`silu`) and time embedding (`raw`).
+    #[must_use]
+    pub fn new(dim: usize, hidden: &[usize]) -> Self {
+        Self {
+            dim,
+            hidden: hidden.to_vec(),
+            activation: Activation::default(),
+            time_embedding: TimeEmbedding::default(),
+        }
+    }
+
+    /// Looks for sizes out of range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the first of them.
+    pub fn check(&self) -> Result<()> {
+        let remedy = "give sizes from 1 to 1048576";
+        let good = |n: usize| (1..=Self::LARGEST).contains(&n);
+        if !good(self.dim) {
+            return Err(Error::Setting { name: "dim", value: self.dim.to_string(), remedy });
+        }
+        if let Some(&width) = self.hidden.iter().find(|&&width| !good(width)) {
+            return Err(Error::Setting { name: "hidden", value: width.to_string(), remedy });
+        }
+        self.time_embedding.check()
+    }
+
+    /// Number of parameters; None if there are more than can be counted.
+    #[must_use]
+    pub fn parameters(&self) -> Option<usize> {
+        let mut inputs = self.dim.checked_add(self.time_embedding.features())?;
+        let mut sum = 0_usize;
+        for &outputs in self.hidden.iter().chain([&self.dim]) {
+            sum = sum.checked_add(inputs.checked_add(1)?.checked_mul(outputs)?)?;
+            inputs = outputs;
+        }
+        Some(sum)
+    }
+
+    /// Records the network on a tape.
+    pub fn record(&self, tape: &mut Tape) -> MlpVars {
+        let (t, x) = (tape.constant(1), tape.input(self.dim));
+        let features = self.time_embedding.record(tape, t);
+        let mut h = tape.concat(x, features);
+        for &width in &self.hidden {
+            h = tape.linear(h, width, Some(self.activation));
+        }
+        MlpVars { t, x, u: tape.linear(h, self.dim, None) }
+    }
+}
+
+/// A multilayer perceptron of x and t with its parameters: a velocity field that can be trained.
+///
+/// # Example
+/// ```
+/// use pushforward::{Mlp, Rng, Tensor, VectorField};
+///
+/// let u = Mlp::new(2, &[64, 64], &mut Rng::from_seed(0))?;
+/// assert_eq!(u.parameters().len(), (3 * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2));
+/// let mut out = Tensor::zeros(1, 2);
+/// u.eval(&[0.5], &Tensor::from_rows(&[[1.0, -1.0]]), &mut out)?;
+/// assert!(out.row(0)[0] != 0.0);
+/// # Ok::<(), pushforward::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mlp<R: Real = f32> {
+    shape: MlpShape,
+    tape: Arc<Tape>,
+    vars: MlpVars,
+    weights: Weights<R>,
+}
+
+impl<R: Real> Mlp<R> {
+    /// A network with hidden layers of the widths `hidden`, the default activation and time embedding, and
+    /// random parameters.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a size of 0 or one that is out of range.
+    pub fn new(dim: usize, hidden: &[usize], rng: &mut Rng) -> Result<Self> {
+        Self::initialize(MlpShape::new(dim, hidden), rng)
+    }
+
+    /// A network of any shape with random parameters (head of this file).
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a size of 0 or one that is out of range.
+    #[allow(clippy::cast_precision_loss, reason = "widths are below 2^20")]
+    pub fn initialize(shape: MlpShape, rng: &mut Rng) -> Result<Self> {
+        let count = shape.checked()?;
+        let mut tape = Tape::default();
+        shape.record(&mut tape);
+        let streams = rng.fork(Purpose::Weights);
+        let mut parameters = Vec::with_capacity(count);
+        for (layer, (inputs, outputs)) in tape.layers().enumerate() {
+            let mut stream = streams.stream(layer as u64);
+            let bound = (1.0 / inputs as f64).sqrt();
+            let mut uniform = |bound: f64| R::from_f64(bound * (2.0 * stream.uniform() - 1.0));
+            parameters.extend((0..inputs * outputs).map(|_| uniform(3.0_f64.sqrt() * bound)));
+            parameters.extend((0..outputs).map(|_| uniform(bound)));
+        }
+        Self::from_parameters(shape, parameters)
+    }
+
+    /// A network of given parameters, in the order of this file's head.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a size out of range, [`Error::Dimension`] if the parameters are not as many as the
+    /// shape has, [`Error::NotFinite`] if one of them is NaN or infinite.
+    pub fn from_parameters(shape: MlpShape, parameters: Vec<R>) -> Result<Self> {
+        let expected = shape.checked()?;
+        if parameters.len() != expected {
+            return Err(Error::Dimension {
+                what: "parameters of the network",
+                expected,
+                found: parameters.len(),
+                remedy: "they must be those of a network of this shape",
+            });
+        }
+        let parameters = Tensor::from_vec(parameters, 1, expected)?;
+        parameters.check_finite("the parameters", "train again with a lower learning rate")?;
+        let mut tape = Tape::default();
+        let vars = shape.record(&mut tape);
+        let weights = Weights::new(&tape, parameters.as_slice().to_vec(), Simd::detect());
+        Ok(Self { shape, tape: Arc::new(tape), vars, weights })
+    }
+
+    /// The same network for another SIMD level.
+    #[must_use]
+    pub fn with_simd(self, simd: Simd) -> Self {
+        let weights = Weights::new(&self.tape, self.weights.parameters().to_vec(), simd);
+        Self { weights, ..self }
+    }
+
+    /// The same network in another precision.
+    #[must_use]
+    pub fn cast<S: Real>(&self) -> Mlp<S> {
+        let parameters = self.parameters().iter().map(|p| S::from_f64(p.to_f64())).collect();
+        Mlp {
+            shape: self.shape.clone(),
+            tape: Arc::clone(&self.tape),
+            vars: self.vars,
+            weights: Weights::new(&self.tape, parameters, self.weights.simd()),
+        }
+    }
+
+    /// What it looks like.
+    #[must_use]
+    pub fn shape(&self) -> &MlpShape {
+        &self.shape
+    }
+
+    /// Its parameters, flat, in the order of this file's head.
+    #[must_use]
+    pub fn parameters(&self) -> &[R] {
+        self.weights.parameters()
+    }
+
+    /// Its parameters, packed for the matrix products.
+    #[must_use]
+    pub fn weights(&self) -> &Weights<R> {
+        &self.weights
+    }
+
+    /// As [`Mlp::weights`], to train.
+    pub fn weights_mut(&mut self) -> &mut Weights<R> {
+        &mut self.weights
+    }
+
+    fn replay(&self, rows: usize, derivatives: Derivatives) -> MlpWorker<'_, R> {
+        MlpWorker { mlp: self, replay: Replay::new(Arc::clone(&self.tape), rows, derivatives) }
+    }
+}
+
+impl MlpShape {
+    /// Number of parameters of a shape whose sizes are in range.
+    fn checked(&self) -> Result<usize> {
+        self.check()?;
+        self.parameters().ok_or(Error::Setting {
+            name: "hidden",
+            value: format!("{:?}", self.hidden),
+            remedy: "give fewer or narrower layers: the parameters cannot be counted",
+        })
+    }
+}
+
+impl<R: Real> VectorField<R> for Mlp<R> {
+    fn dim(&self) -> usize {
+        self.shape.dim
+    }
+
+    fn eval(&self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
+        self.worker(x.rows()).eval(t, x, u)
+    }
+
+    fn worker(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
+        Box::new(self.replay(rows, Derivatives::default()))
+    }
+}
+
+impl<R: Real> DifferentiableField<R> for Mlp<R> {
+    fn differential_worker(&self, rows: usize, tangents: usize) -> Box<dyn DifferentialWorker<R> + '_> {
+        Box::new(self.replay(rows, Derivatives { inputs: true, tangents, ..Derivatives::default() }))
+    }
+}
+
+/// A network with the buffers to evaluate it.
+struct MlpWorker<'a, R: Real> {
+    mlp: &'a Mlp<R>,
+    replay: Replay<R>,
+}
+
+impl<R: Real> MlpWorker<'_, R> {
+    fn forward(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
+        let vars = self.mlp.vars;
+        let (rows, dim) = (x.rows(), self.mlp.shape.dim);
+        let remedy = "one time and one velocity for each row of x";
+        x.check_cols("columns of x", dim, "they must be the dimension of the network")?;
+        u.check_cols("columns of u", dim, "they must be the dimension of the network")?;
+        for (what, found, expected) in [
+            ("times", t.len(), rows),
+            ("rows of u", u.rows(), rows),
+            ("rows of x", rows, rows.min(self.replay.capacity())),
+        ] {
+            if found != expected {
+                return Err(Error::Dimension { what, expected, found, remedy });
+            }
+        }
+        let mut times = self.replay.input_mut(vars.t, rows);
+        for (i, &t) in t.iter().enumerate() {
+            times.row_mut(i)[0] = t;
+        }
+        copy_in(x, self.replay.input_mut(vars.x, rows));
+        self.replay.forward(self.mlp.weights(), rows);
+        let value = self.replay.value(vars.u, rows);
+        for i in 0..rows {
+            u.row_mut(i).copy_from_slice(value.row(i));
+        }
+        Ok(())
+    }
+}
+
+/// Copies a matrix into rows of a replay.
+fn copy_in<R: Real>(from: &Tensor<R>, mut to: RowsMut<'_, R>) {
+    for i in 0..from.rows() {
+        to.row_mut(i).copy_from_slice(from.row(i));
+    }
+}
+
+impl<R: Real> Worker<R> for MlpWorker<'_, R> {
+    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
+        self.forward(t, x, u)
+    }
+}
+
+impl<R: Real> DifferentialWorker<R> for MlpWorker<'_, R> {
+    fn jvp(
+        &mut self,
+        t: &[R],
+        x: &Tensor<R>,
+        d_x: &Tensor<R>,
+        u: &mut Tensor<R>,
+        d_u: &mut Tensor<R>,
+    ) -> Result<()> {
+        let vars = self.mlp.vars;
+        self.forward(t, x, u)?;
+        let tangents = self.replay.tangent_mut(vars.x, x.rows());
+        for (what, tensor) in [("rows of d_x", d_x), ("rows of d_u", &*d_u)] {
+            if tensor.rows() != tangents.rows() || tensor.cols() != x.cols() {
+                return Err(Error::Dimension {
+                    what,
+                    expected: tangents.rows(),
+                    found: tensor.rows(),
+                    remedy: "give [K B, d] for K tangents of B rows",
+                });
+            }
+        }
+        copy_in(d_x, tangents);
+        self.replay.jvp(vars.u, self.mlp.weights(), x.rows());
+        let tangents = self.replay.tangent(vars.u, x.rows());
+        for i in 0..d_u.rows() {
+            d_u.row_mut(i).copy_from_slice(tangents.row(i));
+        }
+        Ok(())
+    }
+
+    fn vjp(
+        &mut self,
+        t: &[R],
+        x: &Tensor<R>,
+        w: &Tensor<R>,
+        u: &mut Tensor<R>,
+        d_x: &mut Tensor<R>,
+    ) -> Result<()> {
+        let vars = self.mlp.vars;
+        self.forward(t, x, u)?;
+        for (what, tensor) in [("rows of w", w), ("rows of d_x", &*d_x)] {
+            if tensor.rows() != x.rows() || tensor.cols() != x.cols() {
+                return Err(Error::Dimension {
+                    what,
+                    expected: x.rows(),
+                    found: tensor.rows(),
+                    remedy: "give the shape of x",
+                });
+            }
+        }
+        copy_in(w, self.replay.cotangent_mut(vars.u, x.rows()));
+        self.replay.vjp(vars.u, self.mlp.weights(), None, x.rows());
+        let cotangent = self.replay.cotangent(vars.x, x.rows());
+        for i in 0..x.rows() {
+            d_x.row_mut(i).copy_from_slice(cotangent.row(i));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! The network: an MLP of x and t, and what it is trained with.
+
+mod adam;
+mod embed;
+mod mlp;
+mod schedule;
+
+pub use adam::{Adam, Optimizer};
+pub use embed::TimeEmbedding;
+pub use mlp::{Mlp, MlpShape, MlpVars};
+pub use schedule::LrSchedule;
