@@ -1,7 +1,9 @@
 //! Flow matching on a CPU.
+pub mod closed_form;
 pub mod error;
 pub mod field;
 pub mod kernel;
+pub mod likelihood;
 pub mod ode;
 pub mod path;
 pub mod rng;
@@ -11,6 +13,7 @@ pub mod tensor;
 pub use error::{Error, Result};
 pub use field::{DifferentiableField, VectorField};
 pub use kernel::{Real, Simd, SimdLevel};
+pub use likelihood::{Divergence, Scores, log_density};
 pub use ode::Solver;
 pub use path::{AffinePath, Scheduler};
 pub use rng::Rng;

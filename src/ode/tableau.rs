@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     /// The largest deviation from the conditions of one order, one for each rooted tree with that many
-    /// nodes (Hairer, Nørsett, Wanner, table II.2.2).
+    /// nodes (Hairer, Nørsett, Wanner, section II.2).
     fn deviation(tableau: Tableau, order: u32) -> f64 {
         let Tableau { a, b, c } = tableau;
         let stages = b.len();
