@@ -1,6 +1,7 @@
 //! Flow matching on a CPU.
 pub mod error;
 pub mod field;
+pub mod file;
 pub mod kernel;
 pub mod path;
 pub mod rng;
