@@ -1,4 +1,5 @@
 //! Flow matching on a CPU.
+pub mod data;
 pub mod error;
 pub mod field;
 pub mod file;
