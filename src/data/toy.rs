@@ -435,6 +435,7 @@ mod tests {
         for row in rows(&x) {
             assert!(checkerboard_is_dark(&row));
             let board = row.map(|x| x * 0.45 + 2.0);
+            #[allow(clippy::cast_possible_truncation, reason = "a cell number below 16")]
             let cell = |x: [f64; 2], n: f64| ((x[0] * n).floor() * 4.0 + (x[1] * n).floor()) as usize;
             squares[cell(board, 1.0)] += 1;
             inside[cell(board.map(f64::fract), 4.0)] += 1;
