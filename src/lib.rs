@@ -1,19 +1,28 @@
 //! Flow matching on a CPU.
 pub mod autodiff;
+pub mod checkpoint;
 pub mod closed_form;
+pub mod coupling;
+pub mod data;
 pub mod error;
 pub mod field;
+pub mod file;
+pub mod flow;
 pub mod kernel;
 pub mod likelihood;
 pub mod nn;
+pub mod objective;
 pub mod ode;
 pub mod path;
 pub mod rng;
 pub mod source;
 pub mod tensor;
+pub mod train;
 
+pub use coupling::Coupling;
 pub use error::{Error, Result};
 pub use field::{DifferentiableField, VectorField};
+pub use flow::Flow;
 pub use kernel::{Real, Simd, SimdLevel};
 pub use likelihood::{Divergence, Scores};
 pub use nn::Mlp;
@@ -22,3 +31,4 @@ pub use path::{AffinePath, Scheduler};
 pub use rng::Rng;
 pub use source::Source;
 pub use tensor::Tensor;
+pub use train::Trainer;

@@ -56,7 +56,8 @@ pub struct Scores {
 /// # Example
 /// ```
 /// use pushforward::closed_form::GaussianFlow;
-/// use pushforward::{AffinePath, Divergence, Solver, Source, Tensor, log_density};
+/// use pushforward::likelihood::log_density;
+/// use pushforward::{AffinePath, Divergence, Solver, Source, Tensor};
 ///
 /// // N(0, 1) -> N(2, 1/4): the density at the mean is 2 / sqrt(2 pi).
 /// let flow = GaussianFlow::new(&[2.0], &Tensor::from_rows(&[[0.25]]))?;

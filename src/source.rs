@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::kernel::Real;
-use crate::rng::{ROWS_PER_STREAM, Streams};
+use crate::rng::{ROWS_PER_STREAM, Stream, Streams};
 use crate::tensor::Tensor;
 
 /// The distribution of x_0.
@@ -66,6 +66,13 @@ impl Source {
         });
     }
 
+    /// Draws the numbers of one row, or of several, one after the other.
+    pub fn draw<R: Real>(self, stream: &mut Stream, rows: &mut [R]) {
+        match self {
+            Self::Normal => rows.iter_mut().for_each(|x| *x = R::from_f64(stream.normal())),
+        }
+    }
+
     /// The log-density ln p_0(x) of one row x, of length d, in nats.
     ///
     /// # Example
@@ -93,11 +100,9 @@ impl Source {
                 for _ in 0..skipped * d {
                     stream.normal();
                 }
-                for x in rows {
-                    *x = R::from_f64(stream.normal());
-                }
             }
         }
+        self.draw(&mut stream, rows);
     }
 }
 

@@ -7,8 +7,9 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use pushforward::closed_form::{GaussianFlow, mean_and_covariance};
+use pushforward::likelihood::log_density;
 use pushforward::rng::Purpose;
-use pushforward::{AffinePath, Divergence, Rng, Solver, Source, Tensor, VectorField, log_density};
+use pushforward::{AffinePath, Divergence, Rng, Solver, Source, Tensor, VectorField};
 
 /// Steps of rk4, whose error here is about 2e-11: h⁴ is 1.2e-10, and the velocity changes over times of size
 /// sqrt(s) >= 0.44 for eigenvalues s >= 0.2.

@@ -1,0 +1,326 @@
+//! [`Flow`]: a trained velocity with its path, its source and the units of its data.
+//!
+//! # Math
+//! Samples are x = mean + std psi_1(z_0), z_0 from the source and psi_1 the flow of the velocity (E1, E2); the
+//! log-density is log p(x) = log p_1((x - mean) / std) - sum of ln std (E21): everything that goes in or comes out is in the
+//! units of the data.
+//!
+//! # Limits
+//! A column that was constant in the training data is no part of the density: it comes back as that constant, and a
+//! row that differs from it has the log-density minus infinity.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::checkpoint;
+use crate::coupling::Coupling;
+use crate::data::Standardize;
+use crate::error::{Error, Result};
+use crate::kernel::{Real, Simd, SimdLevel};
+use crate::likelihood::{self, Divergence, Scores};
+use crate::nn::{Adam, LrSchedule, Mlp, MlpShape};
+use crate::ode::{Solver, Stats, Trajectory};
+use crate::path::AffinePath;
+use crate::rng::{Purpose, Rng, Streams};
+use crate::source::Source;
+use crate::tensor::Tensor;
+
+/// How a flow was trained.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct TrainingRecord {
+    /// The version of this crate.
+    pub version: String,
+    /// The seed.
+    pub seed: u64,
+    /// Rows of the data.
+    pub rows: u64,
+    /// Training steps done.
+    pub steps: u64,
+    /// Rows of a batch.
+    pub batch: u64,
+    /// The pairing of source and target rows.
+    pub coupling: Coupling,
+    /// The optimiser.
+    pub adam: Adam,
+    /// The shape of the learning rate.
+    pub lr_schedule: LrSchedule,
+    /// Steps of warm-up.
+    pub warmup: u64,
+    /// The mean training loss of the last steps (at most 100), in the network's units.
+    pub loss: f64,
+    /// The SIMD level of the kernels: another level may differ in the last bits.
+    pub simd: SimdLevel,
+}
+
+/// A trained velocity, ready to sample and to score.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    velocity: Mlp,
+    path: AffinePath,
+    source: Source,
+    standardize: Standardize,
+    header: Option<Vec<String>>,
+    record: Option<TrainingRecord>,
+}
+
+/// What stands in a model's file.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Stored {
+    shape: MlpShape,
+    parameters: Vec<f32>,
+    path: AffinePath,
+    source: Source,
+    standardize: Standardize,
+    header: Option<Vec<String>>,
+    record: Option<TrainingRecord>,
+}
+
+/// Samples, and what it took to draw them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn<R: Real = f32> {
+    /// The samples, [N, d], in the units of the data.
+    pub x: Tensor<R>,
+    /// What the solver did.
+    pub stats: Stats,
+}
+
+impl Flow {
+    /// Joins a velocity with its path and source; its data are taken as they are.
+    #[must_use]
+    pub fn new(velocity: Mlp, path: AffinePath, source: Source) -> Self {
+        let standardize = Standardize::identity(velocity.shape().dim);
+        Self { velocity, path, source, standardize, header: None, record: None }
+    }
+
+    /// The same flow in the units of the data.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if the network's dimension is not the number of columns that vary.
+    pub fn with_standardize(self, standardize: Standardize) -> Result<Self> {
+        let (expected, found) = (standardize.model_dim(), self.velocity.shape().dim);
+        if expected != found {
+            return Err(Error::Dimension {
+                what: "dimension of the network",
+                expected,
+                found,
+                remedy: "it must be the number of columns of the data that vary",
+            });
+        }
+        Ok(Self { standardize, ..self })
+    }
+
+    /// The same flow with names for the columns of its data.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if there are not as many names as columns.
+    pub fn with_header(self, header: Option<Vec<String>>) -> Result<Self> {
+        let found = header.as_ref().map_or(self.dim(), Vec::len);
+        if found != self.dim() {
+            return Err(Error::Dimension {
+                what: "names of columns",
+                expected: self.dim(),
+                found,
+                remedy: "give one for each column of the data",
+            });
+        }
+        Ok(Self { header, ..self })
+    }
+
+    /// The same flow with the record of its training.
+    #[must_use]
+    pub fn with_record(self, record: TrainingRecord) -> Self {
+        Self { record: Some(record), ..self }
+    }
+
+    /// The same flow, computed at another SIMD level.
+    #[must_use]
+    pub fn with_simd(self, simd: Simd) -> Self {
+        Self { velocity: self.velocity.with_simd(simd), ..self }
+    }
+
+    /// The dimension of the data.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.standardize.dim()
+    }
+
+    /// The network, in the units of z = (x - mean) / std.
+    #[must_use]
+    pub fn velocity(&self) -> &Mlp {
+        &self.velocity
+    }
+
+    /// The path it was trained on.
+    #[must_use]
+    pub fn path(&self) -> AffinePath {
+        self.path
+    }
+
+    /// Where samples start.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The units of the data.
+    #[must_use]
+    pub fn standardize(&self) -> &Standardize {
+        &self.standardize
+    }
+
+    /// The names of the data's columns, if it had any.
+    #[must_use]
+    pub fn header(&self) -> Option<&[String]> {
+        self.header.as_deref()
+    }
+
+    /// How it was trained, if that is known.
+    #[must_use]
+    pub fn record(&self) -> Option<&TrainingRecord> {
+        self.record.as_ref()
+    }
+
+    /// Draws n samples: [n, d]. Sample i depends on the seed and on i only. // E2
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for n = 0 or a solver without steps, [`Error::Velocity`] if the velocity leaves the finite numbers.
+    pub fn sample(&self, n: usize, solver: &Solver, rng: &mut Rng) -> Result<Drawn> {
+        if n == 0 {
+            return Err(Error::Setting { name: "n", value: "0".into(), remedy: "ask for at least one row" });
+        }
+        self.sample_rows(0..n, solver, rng.fork(Purpose::Source))
+    }
+
+    /// Draws rows `rows` of the one infinite sequence of samples that belongs to `streams`.
+    ///
+    /// # Errors
+    /// As [`Flow::sample`].
+    pub fn sample_rows<R: Real>(
+        &self,
+        rows: Range<usize>,
+        solver: &Solver,
+        streams: Streams,
+    ) -> Result<Drawn<R>> {
+        let solution = solver.solve(&self.velocity, &self.draw_source(rows, streams)?, 0.0..1.0)?;
+        Ok(Drawn { x: self.standardize.to_data(&solution.x).cast(), stats: solution.stats })
+    }
+
+    /// The way of samples from source to target at `intervals` + 1 equally spaced times, in the units of the data.
+    ///
+    /// # Errors
+    /// As [`Flow::sample`]; [`Error::Setting`] if the solver's steps are no multiple of `intervals`.
+    pub fn trajectory(
+        &self,
+        rows: Range<usize>,
+        intervals: u32,
+        solver: &Solver,
+        streams: Streams,
+    ) -> Result<Trajectory<f64>> {
+        let x_0 = self.draw_source(rows, streams)?;
+        let Trajectory { t, x, stats } = solver.trajectory(&self.velocity, &x_0, 0.0..1.0, intervals)?;
+        Ok(Trajectory { t, x: x.iter().map(|x| self.standardize.to_data(x)).collect(), stats })
+    }
+
+    fn draw_source(&self, rows: Range<usize>, streams: Streams) -> Result<Tensor<f32>> {
+        if rows.is_empty() {
+            return Err(Error::Setting {
+                name: "rows",
+                value: format!("{}..{}", rows.start, rows.end),
+                remedy: "give a range of at least one row",
+            });
+        }
+        let mut x_0 = Tensor::zeros(rows.len(), self.velocity.shape().dim);
+        self.source.fill(&streams, rows.start, &mut x_0);
+        Ok(x_0)
+    }
+
+    /// The log-density of each row of x, [N, d], in nats and in the units of the data. // E21
+    ///
+    /// `rng` is for divergences that are estimated; the exact one draws nothing.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if x has other columns than the data, [`Error::NotFinite`] for NaN or infinity in it,
+    /// [`Error::Setting`] for a solver without steps, [`Error::Velocity`] if the velocity leaves the finite numbers.
+    pub fn log_density<R: Real>(
+        &self,
+        x: &Tensor<R>,
+        divergence: Divergence,
+        solver: &Solver,
+        rng: &mut Rng,
+    ) -> Result<Scores> {
+        let _ = rng; // the exact divergence draws nothing
+        x.check_cols(
+            "columns of the rows to score",
+            self.dim(),
+            "they must be the columns the model was trained on",
+        )?;
+        x.check_finite("the matrix to score", "leave such rows out")?;
+        let x: Tensor<f64> = x.cast();
+        let z = self.standardize.to_model(&x).cast::<f32>();
+        z.check_finite("a row in the network's units", "it is too far from the training data to be scored")?;
+        let mut scores = likelihood::log_density(&self.velocity, self.source, &z, divergence, *solver)?;
+        let log_det = self.standardize.log_det();
+        for (i, log_density) in scores.log_density.iter_mut().enumerate() {
+            *log_density -= log_det;
+            if !self.standardize.is_on_support(x.row(i)) {
+                *log_density = f64::NEG_INFINITY;
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Writes the flow to a file, which is replaced only once the new one is complete.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        checkpoint::write(path.as_ref(), &self.stored())
+    }
+
+    /// Reads a flow from a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::Format`] if it is no model or damaged.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::restore(checkpoint::read(path)?, path)
+    }
+
+    /// Reads a flow from the bytes of a file; `file` is named in errors.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if they are no model, or damaged.
+    pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
+        Self::restore(checkpoint::decode(bytes, file)?, file)
+    }
+
+    fn stored(&self) -> Stored {
+        Stored {
+            shape: self.velocity.shape().clone(),
+            parameters: self.velocity.parameters().to_vec(),
+            path: self.path,
+            source: self.source,
+            standardize: self.standardize.clone(),
+            header: self.header.clone(),
+            record: self.record.clone(),
+        }
+    }
+
+    /// Checks what a file said before it is believed.
+    fn restore(stored: Stored, file: &Path) -> Result<Self> {
+        let Stored { shape, parameters, path, source, standardize, header, record } = stored;
+        let build = || -> Result<Self> {
+            standardize.check()?;
+            let velocity = Mlp::from_parameters(shape, parameters)?;
+            let flow =
+                Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
+            Ok(Self { record, ..flow })
+        };
+        build().map_err(|e| Error::Format {
+            file: file.into(),
+            what: "model",
+            found: e.to_string(),
+            remedy: "its parts do not fit together: train it again",
+        })
+    }
+}

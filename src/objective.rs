@@ -1,0 +1,173 @@
+//! What is trained: the conditional flow-matching loss and its gradient.
+//!
+//! # Math
+//! L_CFM(theta) = E_{t, X_0, X_1} |v_theta(t, X_t) - dX_t/dt|², the sum over the columns and the mean over the rows of
+//! a batch (E11); t is uniform in [0, 1), X_0 from the source and X_1 a row of the data drawn with replacement
+//! (independent coupling). Its gradient is that of |v - u|² against the marginal velocity (E12), so that its
+//! minimum is the field that carries source to target; its value stays above the floor V of E12.
+//!
+//! # Shapes
+//! A batch has B rows; the parameters and their gradient are flat ([`crate::nn::Mlp`]).
+//!
+//! # Source
+//! Lipman et al. 2023, arXiv:2210.02747; Tong et al. 2024, arXiv:2302.00482.
+
+use std::sync::Arc;
+
+use crate::autodiff::{Derivatives, Replay, Tape, Var, Weights};
+use crate::error::Result;
+use crate::field::VectorField;
+use crate::kernel::Real;
+use crate::nn::{MlpShape, MlpVars};
+use crate::path::{AffinePath, PathSample};
+use crate::rng::Stream;
+use crate::source::Source;
+use crate::tensor::Tensor;
+
+/// Rows that are carried through the network together, forward and backward, while they are in cache.
+pub const ROWS_PER_BLOCK: usize = 64;
+
+/// E11 of a field on given rows of a path: the sum over columns and the mean over rows of |u(t, x_t) - dx_t|². // E11
+///
+/// # Errors
+/// Whatever keeps the field from answering.
+///
+/// # Example
+/// ```
+/// use pushforward::{AffinePath, Tensor, field::FnField, objective};
+///
+/// let path = AffinePath::default();
+/// let (x_0, x_1) = (Tensor::from_rows(&[[0.0], [1.0]]), Tensor::from_rows(&[[2.0], [2.0]]));
+/// let sample = path.sample(x_0, x_1, vec![0.5, 0.5])?; // velocities 2 and 1
+/// let one = FnField::new(1, |_t: f64, _x: &[f64], u: &mut [f64]| u[0] = 1.0);
+/// assert_eq!(objective::loss(&one, &sample)?, 0.5);
+/// # Ok::<(), pushforward::Error>(())
+/// ```
+#[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+pub fn loss<R: Real>(field: &impl VectorField<R>, sample: &PathSample<R>) -> Result<f64> {
+    let mut u = Tensor::zeros(sample.x_t.rows(), sample.x_t.cols());
+    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    field.eval(&t, &sample.x_t, &mut u)?;
+    let squares =
+        u.as_slice().iter().zip(sample.dx_t.as_slice()).map(|(u, v)| (u.to_f64() - v.to_f64()).powi(2));
+    Ok(squares.sum::<f64>() / sample.t.len() as f64)
+}
+
+/// The loss of a network, recorded as a tape.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    path: AffinePath,
+    source: Source,
+    tape: Arc<Tape>,
+    network: MlpVars,
+    target: Var,
+    loss: Var,
+}
+
+/// The memory to compute the loss and its gradient for one block of rows at a time.
+#[derive(Debug)]
+pub struct ObjectiveWorker<R> {
+    replay: Replay<R>,
+    x_0: Vec<R>,
+    x_t: Vec<R>,
+    dx_t: Vec<R>,
+}
+
+impl Objective {
+    /// Records the loss of a network for a path from a source.
+    #[must_use]
+    pub fn new(shape: &MlpShape, path: AffinePath, source: Source) -> Self {
+        let mut tape = Tape::default();
+        let network = shape.record(&mut tape);
+        let target = tape.constant(shape.dim);
+        let loss = tape.squared_error(network.u, target);
+        Self { path, source, tape: Arc::new(tape), network, target, loss }
+    }
+
+    /// The memory for blocks of at most [`ROWS_PER_BLOCK`] rows.
+    #[must_use]
+    pub fn worker<R: Real>(&self) -> ObjectiveWorker<R> {
+        let zeros = vec![R::ZERO; self.tape.cols(self.network.x)];
+        let derivatives = Derivatives { parameters: true, ..Derivatives::default() };
+        ObjectiveWorker {
+            replay: Replay::new(Arc::clone(&self.tape), ROWS_PER_BLOCK, derivatives),
+            x_0: zeros.clone(),
+            x_t: zeros.clone(),
+            dx_t: zeros,
+        }
+    }
+
+    /// Draws `rows` rows of a batch, adds `weight` times the gradient of their squared errors to `gradient`, and
+    /// returns the sum of those squared errors.
+    ///
+    /// # Panics
+    /// If `rows` exceed [`ROWS_PER_BLOCK`], there is no data, or the gradient is not as long as the parameters.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one sum; a struct of them would have this as its only use"
+    )]
+    pub fn draw_and_add<R: Real>(
+        &self,
+        worker: &mut ObjectiveWorker<R>,
+        weights: &Weights<R>,
+        x_1: &Tensor<R>,
+        stream: &mut Stream,
+        rows: usize,
+        weight: f64,
+        gradient: &mut [R],
+    ) -> f64 {
+        for i in 0..rows {
+            let x_1 = x_1.row(stream.below(x_1.rows()));
+            let t = stream.uniform();
+            self.source.draw(stream, &mut worker.x_0);
+            self.path.point(t, &worker.x_0, x_1, &mut worker.x_t, &mut worker.dx_t); // E13
+            worker.replay.input_mut(self.network.t, rows).row_mut(i)[0] = R::from_f64(t);
+            worker.replay.input_mut(self.network.x, rows).row_mut(i).copy_from_slice(&worker.x_t);
+            worker.replay.input_mut(self.target, rows).row_mut(i).copy_from_slice(&worker.dx_t);
+        }
+        self.add(worker, weights, rows, weight, gradient)
+    }
+
+    /// E11 on given rows, and its gradient.
+    ///
+    /// # Panics
+    /// If the columns are not those of the network.
+    #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+    pub fn gradient<R: Real>(&self, weights: &Weights<R>, sample: &PathSample<R>) -> (f64, Vec<R>) {
+        let rows = sample.t.len();
+        let (mut sum, mut gradient) = (0.0, vec![R::ZERO; self.tape.parameters()]);
+        let mut worker = self.worker();
+        for first in (0..rows).step_by(ROWS_PER_BLOCK) {
+            let block = ROWS_PER_BLOCK.min(rows - first);
+            for i in 0..block {
+                let at = first + i;
+                worker.replay.input_mut(self.network.t, block).row_mut(i)[0] = R::from_f64(sample.t[at]);
+                worker.replay.input_mut(self.network.x, block).row_mut(i).copy_from_slice(sample.x_t.row(at));
+                worker.replay.input_mut(self.target, block).row_mut(i).copy_from_slice(sample.dx_t.row(at));
+            }
+            sum += self.add(&mut worker, weights, block, 1.0 / rows as f64, &mut gradient);
+        }
+        (sum / rows as f64, gradient)
+    }
+
+    /// Forward and backward of the rows that were filled in.
+    fn add<R: Real>(
+        &self,
+        worker: &mut ObjectiveWorker<R>,
+        weights: &Weights<R>,
+        rows: usize,
+        weight: f64,
+        gradient: &mut [R],
+    ) -> f64 {
+        let replay = &mut worker.replay;
+        replay.forward(weights, rows);
+        let loss = replay.value(self.loss, rows);
+        let sum = (0..rows).map(|i| loss.row(i)[0].to_f64()).sum(); // E11
+        let mut cotangent = replay.cotangent_mut(self.loss, rows);
+        for i in 0..rows {
+            cotangent.row_mut(i)[0] = R::from_f64(weight);
+        }
+        replay.vjp(self.loss, weights, Some(gradient), rows);
+        sum
+    }
+}

@@ -1,0 +1,369 @@
+//! Training: [`Trainer`] says how, [`Run`] is the loop as a struct with `step`.
+//!
+//! # Math
+//! Each step draws a batch, computes E11 and its gradient in blocks of 64 rows, and moves the parameters by Adam.
+//!
+//! ```text
+//! for each slot (in parallel)                     a fixed number, whatever the threads
+//!   for each block of the slot, in order: draw from stream (step, block), forward, backward, add to the slot's gradient
+//! gradient = slots added in their order; parameters moved by Adam; weights packed anew
+//! ```
+//! Blocks, slots and streams depend on the batch alone: the same seed gives the same bits on any number of threads.
+//!
+//! # Limits
+//! A loss or gradient that is not finite ends the run with [`Error::Diverged`]; [`Run::flow`] then still gives the
+//! last parameters whose loss was finite.
+
+use std::collections::VecDeque;
+
+use rayon::prelude::*;
+
+use crate::coupling::Coupling;
+use crate::data::Standardize;
+use crate::error::{Error, Result};
+use crate::flow::{Flow, TrainingRecord};
+use crate::kernel::Real;
+use crate::nn::{Adam, LrSchedule, Mlp, Optimizer};
+use crate::objective::{Objective, ObjectiveWorker, ROWS_PER_BLOCK};
+use crate::path::AffinePath;
+use crate::rng::{Purpose, Rng, Streams};
+use crate::source::Source;
+use crate::tensor::Tensor;
+
+/// The most gradients that are kept apart until they are added: no more threads than this help a step.
+const SLOTS: usize = 8;
+
+/// The number of last losses whose mean goes into the record.
+const RECENT: usize = 100;
+
+/// Whether the data are brought to mean 0 and standard deviation 1 before the network sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standardization {
+    /// Yes: mean and standard deviation of each column become part of the model.
+    #[default]
+    On,
+    /// No: the network sees the data as they are.
+    Off,
+}
+
+/// How to train: a builder, checked once by [`Trainer::start`] or [`Trainer::fit`].
+///
+/// # Example
+/// ```
+/// use pushforward::{AffinePath, Mlp, Rng, Solver, Tensor, Trainer, data::toy};
+///
+/// let mut rng = Rng::from_seed(0);
+/// let x_1: Tensor = toy::gaussian(1000, &mut rng);
+/// let velocity = Mlp::new(2, &[16], &mut rng)?;
+/// let flow = Trainer::new(AffinePath::default()).steps(50).batch(64).fit(velocity, &x_1, &mut rng)?;
+/// assert_eq!(flow.sample(10, &Solver::midpoint().steps(10), &mut rng)?.x.rows(), 10);
+/// # Ok::<(), pushforward::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Trainer {
+    path: AffinePath,
+    source: Source,
+    coupling: Coupling,
+    steps: u64,
+    batch: usize,
+    adam: Adam,
+    lr_schedule: LrSchedule,
+    warmup: u64,
+    standardization: Standardization,
+}
+
+impl Trainer {
+    /// The defaults: 5000 steps of 512 rows, Adam at 2e-3 falling to 0 along a cosine, averaged parameters,
+    /// standardised data, normal source, independent coupling.
+    #[must_use]
+    pub fn new(path: AffinePath) -> Self {
+        Self {
+            path,
+            source: Source::Normal,
+            coupling: Coupling::Independent,
+            steps: 5000,
+            batch: 512,
+            adam: Adam::default(),
+            lr_schedule: LrSchedule::default(),
+            warmup: 0,
+            standardization: Standardization::default(),
+        }
+    }
+
+    /// Where samples start.
+    #[must_use]
+    pub fn source(self, source: Source) -> Self {
+        Self { source, ..self }
+    }
+
+    /// How source and target rows are paired. // E25
+    #[must_use]
+    pub fn coupling(self, coupling: Coupling) -> Self {
+        Self { coupling, ..self }
+    }
+
+    /// Number of training steps.
+    #[must_use]
+    pub fn steps(self, steps: u64) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// Rows of a batch.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// The learning rate, before its schedule.
+    #[must_use]
+    pub fn lr(self, lr: f64) -> Self {
+        Self { adam: Adam { lr, ..self.adam }, ..self }
+    }
+
+    /// The optimiser with all its settings.
+    #[must_use]
+    pub fn adam(self, adam: Adam) -> Self {
+        Self { adam, ..self }
+    }
+
+    /// The shape of the learning rate.
+    #[must_use]
+    pub fn lr_schedule(self, lr_schedule: LrSchedule) -> Self {
+        Self { lr_schedule, ..self }
+    }
+
+    /// Steps over which the learning rate rises.
+    #[must_use]
+    pub fn warmup(self, warmup: u64) -> Self {
+        Self { warmup, ..self }
+    }
+
+    /// Whether the data are standardised.
+    #[must_use]
+    pub fn standardization(self, standardization: Standardization) -> Self {
+        Self { standardization, ..self }
+    }
+
+    /// Trains a velocity on the rows of `x_1`, [N, d]: [`Trainer::start`], every step, [`Run::flow`].
+    ///
+    /// # Errors
+    /// As [`Trainer::start`] and [`Run::step`].
+    pub fn fit<R: Real>(self, velocity: Mlp, x_1: &Tensor<R>, rng: &mut Rng) -> Result<Flow> {
+        let mut run = self.start(velocity, x_1, rng)?;
+        while !run.is_done() {
+            run.step()?;
+        }
+        run.flow()
+    }
+
+    /// Prepares a training of `velocity` on the rows of `x_1`, [N, d].
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a setting out of range, [`Error::NotFinite`] for NaN or infinity in the data,
+    /// [`Error::Dimension`] for fewer rows than columns, or if the network's dimension is not the number of columns that vary.
+    pub fn start<R: Real>(self, velocity: Mlp, x_1: &Tensor<R>, rng: &mut Rng) -> Result<Run> {
+        self.check()?;
+        x_1.check_finite("the training data", "leave such rows out")?;
+        if x_1.rows() < x_1.cols().max(1) {
+            return Err(Error::Dimension {
+                what: "rows of the training data",
+                expected: x_1.cols().max(1),
+                found: x_1.rows(),
+                remedy: "give at least as many rows as columns (is the table transposed?)",
+            });
+        }
+        let x_1: Tensor<f64> = x_1.cast();
+        let standardize = match self.standardization {
+            Standardization::On => Standardize::fit(&x_1)?,
+            Standardization::Off => Standardize::identity(x_1.cols()),
+        };
+        let z_1 = standardize.to_model(&x_1).cast();
+        z_1.check_finite("the training data", "standardise them, or give numbers that fit 32 bits")?;
+        // Checks the dimensions before anything is computed.
+        let flow = Flow::new(velocity, self.path, self.source).with_standardize(standardize)?;
+        let objective = Objective::new(flow.velocity().shape(), self.path, self.source);
+        let blocks = self.batch.div_ceil(ROWS_PER_BLOCK);
+        let count = flow.velocity().parameters().len();
+        let slots = (0..SLOTS.min(blocks))
+            .map(|_| Slot { worker: objective.worker(), gradient: vec![0.0; count], loss: 0.0 })
+            .collect();
+        Ok(Run {
+            velocity: flow.velocity().clone(),
+            optimizer: Optimizer::new(self.adam, flow.velocity().parameters()),
+            flow,
+            objective,
+            rows: z_1.rows() as u64,
+            z_1,
+            streams: rng.fork(Purpose::Batch),
+            seed: rng.seed(),
+            slots,
+            done: 0,
+            losses: VecDeque::with_capacity(RECENT),
+            diverged: false,
+            trainer: self,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        let at_least_one = "give a whole number of at least 1";
+        if self.steps == 0 {
+            return Err(Error::Setting { name: "steps", value: "0".into(), remedy: at_least_one });
+        }
+        if self.batch == 0 {
+            return Err(Error::Setting { name: "batch", value: "0".into(), remedy: at_least_one });
+        }
+        if self.warmup >= self.steps {
+            return Err(Error::Setting {
+                name: "warmup",
+                value: self.warmup.to_string(),
+                remedy: "the warm-up must be shorter than the training: lower it, or raise `steps`",
+            });
+        }
+        self.adam.check()
+    }
+}
+
+/// What one training step found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Its number, counted from 1.
+    pub step: u64,
+    /// E11 of its batch, in the network's units, before the parameters moved.
+    pub loss: f64,
+    /// The learning rate.
+    pub lr: f64,
+    /// The norm of the gradient before clipping.
+    pub gradient_norm: f64,
+}
+
+/// A training that is under way.
+#[derive(Debug)]
+pub struct Run {
+    trainer: Trainer,
+    flow: Flow,
+    velocity: Mlp,
+    optimizer: Optimizer<f32>,
+    objective: Objective,
+    z_1: Tensor<f32>,
+    rows: u64,
+    streams: Streams,
+    seed: u64,
+    slots: Vec<Slot>,
+    done: u64,
+    losses: VecDeque<f64>,
+    diverged: bool,
+}
+
+/// One part of a batch: its memory, gradient and loss.
+#[derive(Debug)]
+struct Slot {
+    worker: ObjectiveWorker<f32>,
+    gradient: Vec<f32>,
+    loss: f64,
+}
+
+impl Run {
+    /// Whether every step was made, or the run diverged.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.diverged || self.done == self.trainer.steps
+    }
+
+    /// Steps made so far.
+    #[must_use]
+    pub fn steps_done(&self) -> u64 {
+        self.done
+    }
+
+    /// Steps to make in all.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.trainer.steps
+    }
+
+    /// Makes one step.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if the loss or its gradient is not finite: the run is then over, and [`Run::flow`] gives the state before.
+    ///
+    /// # Panics
+    /// If the run is done.
+    #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+    pub fn step(&mut self) -> Result<Step> {
+        assert!(!self.is_done(), "a step of a training that is done");
+        let batch = self.trainer.batch;
+        let blocks = batch.div_ceil(ROWS_PER_BLOCK);
+        let slots = self.slots.len();
+        let (weights, objective, z_1) = (self.velocity.weights(), &self.objective, &self.z_1);
+        let (streams, first_stream) = (self.streams, self.done * blocks as u64);
+        self.slots.par_iter_mut().enumerate().for_each(|(s, slot)| {
+            slot.gradient.fill(0.0);
+            slot.loss = 0.0;
+            for block in s * blocks / slots..(s + 1) * blocks / slots {
+                let rows = ROWS_PER_BLOCK.min(batch - block * ROWS_PER_BLOCK);
+                let mut stream = streams.stream(first_stream + block as u64);
+                let Slot { worker, gradient, loss } = slot;
+                *loss += objective.draw_and_add(
+                    worker,
+                    weights,
+                    z_1,
+                    &mut stream,
+                    rows,
+                    1.0 / batch as f64,
+                    gradient,
+                );
+            }
+        });
+        let loss = self.slots.iter().map(|slot| slot.loss).sum::<f64>() / batch as f64; // E11
+        let simd = weights.simd();
+        let gradients: Vec<&[f32]> = self.slots.iter().map(|slot| slot.gradient.as_slice()).collect();
+        let gradient_norm = self.optimizer.collect(simd, &gradients);
+        if !loss.is_finite() || !gradient_norm.is_finite() {
+            self.diverged = true;
+            return Err(Error::Diverged { step: self.done + 1, loss });
+        }
+        let lr = self.trainer.adam.lr
+            * self.trainer.lr_schedule.factor(self.done, self.trainer.steps, self.trainer.warmup);
+        self.velocity.weights_mut().update(|theta| self.optimizer.step(simd, theta, lr, gradient_norm));
+        self.done += 1;
+        if self.losses.len() == RECENT {
+            self.losses.pop_front();
+        }
+        self.losses.push_back(loss);
+        Ok(Step { step: self.done, loss, lr, gradient_norm })
+    }
+
+    /// The mean loss of the last steps (at most 100); NaN before the first.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "at most 100")]
+    pub fn recent_loss(&self) -> f64 {
+        self.losses.iter().sum::<f64>() / self.losses.len() as f64
+    }
+
+    /// The flow as it is now, with the averaged parameters where an average is kept; after a divergence the last whose loss was
+    /// finite.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if a parameter is not finite.
+    pub fn flow(&self) -> Result<Flow> {
+        let theta = if self.diverged { self.optimizer.previous() } else { self.velocity.parameters() };
+        let shape = self.velocity.shape().clone();
+        let simd = self.velocity.weights().simd();
+        let velocity = Mlp::from_parameters(shape, self.optimizer.averaged(theta))?.with_simd(simd);
+        let t = &self.trainer;
+        let flow = Flow::new(velocity, t.path, t.source).with_standardize(self.flow.standardize().clone())?;
+        Ok(flow.with_record(TrainingRecord {
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed: self.seed,
+            rows: self.rows,
+            steps: self.done,
+            batch: t.batch as u64,
+            coupling: t.coupling,
+            adam: t.adam,
+            lr_schedule: t.lr_schedule,
+            warmup: t.warmup,
+            loss: self.recent_loss(),
+            simd: simd.level(),
+        }))
+    }
+}

@@ -1,0 +1,209 @@
+//! Every operation's derivatives: against central differences, and forward mode against reverse mode.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use pushforward::autodiff::{Derivatives, Replay, Tape, Var, Weights};
+use pushforward::kernel::Activation;
+use pushforward::rng::{Purpose, Rng, Stream};
+use pushforward::{Simd, SimdLevel};
+
+/// Central differences with step h = 1e-5 in f64 have a relative error of h² f'''/6 + 2^-53 / h, about 1e-10, here times the
+/// size of the terms that cancel in a sum: the bound that the derivatives must meet.
+const DIFFERENCE_BOUND: f64 = 1e-7;
+const STEP: f64 = 1e-5;
+/// Two sums of the same products in another order differ by a few hundred roundings of 1e-16.
+const TRANSPOSE_BOUND: f64 = 1e-12;
+
+/// A tape that holds every operation, and a scalar a row at its end.
+struct Case {
+    tape: Arc<Tape>,
+    inputs: Vec<Var>,
+    y: Var,
+    weights: Weights<f64>,
+    rows: usize,
+}
+
+/// x and t are both differentiated; x is used twice, so that cotangents are added.
+fn every_operation(activation: Activation, simd: Simd, rows: usize, widths: [usize; 3], seed: u64) -> Case {
+    let [d, h, k] = widths;
+    let mut tape = Tape::default();
+    let (t, x, target) = (tape.input(1), tape.input(d), tape.input(d));
+    let time = tape.fourier(t, k);
+    let joined = tape.concat(x, time);
+    let first = tape.linear(joined, h, Some(activation));
+    let again = tape.concat(first, x);
+    let second = tape.linear(again, h + 1, Some(activation));
+    let u = tape.linear(second, d, None);
+    let y = tape.squared_error(u, target);
+    let mut stream = Rng::from_seed(seed).fork(Purpose::Weights).stream(0);
+    let parameters = (0..tape.parameters()).map(|_| 0.5 * stream.normal()).collect();
+    let weights = Weights::new(&tape, parameters, simd);
+    Case { tape: Arc::new(tape), inputs: vec![t, x, target], y, weights, rows }
+}
+
+impl Case {
+    fn replay(&self, derivatives: Derivatives) -> Replay<f64> {
+        Replay::new(Arc::clone(&self.tape), self.rows, derivatives)
+    }
+
+    fn draw(&self, var: Var, stream: &mut Stream) -> Vec<f64> {
+        (0..self.rows * self.tape.cols(var)).map(|_| stream.normal()).collect()
+    }
+
+    fn fill(&self, replay: &mut Replay<f64>, var: Var, x: &[f64]) {
+        let mut rows = replay.input_mut(var, self.rows);
+        for (i, x) in x.chunks(self.tape.cols(var)).enumerate() {
+            rows.row_mut(i).copy_from_slice(x);
+        }
+    }
+
+    /// <w, y> with these inputs and parameters.
+    fn dot(&self, inputs: &[Vec<f64>], weights: &Weights<f64>, w: &[f64]) -> f64 {
+        let mut replay = self.replay(Derivatives::default());
+        for (var, x) in self.inputs.iter().zip(inputs) {
+            self.fill(&mut replay, *var, x);
+        }
+        replay.forward(weights, self.rows);
+        let y = replay.value(self.y, self.rows);
+        (0..self.rows).map(|i| w[i] * y.row(i)[0]).sum()
+    }
+
+    /// The cotangents of the inputs and the gradient of the parameters of <w, y>.
+    fn reverse(&self, inputs: &[Vec<f64>], w: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let mut replay = self.replay(Derivatives { parameters: true, inputs: true, tangents: 0 });
+        for (var, x) in self.inputs.iter().zip(inputs) {
+            self.fill(&mut replay, *var, x);
+        }
+        replay.forward(&self.weights, self.rows);
+        let mut seed = replay.cotangent_mut(self.y, self.rows);
+        for (i, w) in w.iter().enumerate() {
+            seed.row_mut(i)[0] = *w;
+        }
+        let mut gradient = vec![0.0; self.tape.parameters()];
+        replay.vjp(self.y, &self.weights, Some(&mut gradient), self.rows);
+        let cotangents = self.inputs.iter().map(|&var| {
+            let d_x = replay.cotangent(var, self.rows);
+            (0..self.rows).flat_map(|i| d_x.row(i).to_vec()).collect()
+        });
+        (cotangents.collect(), gradient)
+    }
+}
+
+fn levels() -> impl Iterator<Item = Simd> {
+    [SimdLevel::Portable, SimdLevel::Avx2, SimdLevel::Avx512]
+        .into_iter()
+        .filter_map(|level| Simd::of(level).ok())
+}
+
+fn assert_close(what: &str, a: f64, b: f64, scale: f64, bound: f64) {
+    assert!((a - b).abs() <= bound * scale.max(1.0), "{what}: {a} against {b} at scale {scale}");
+}
+
+/// Whether a kink of the activation lies so near to a value that a difference quotient would step over it.
+fn smooth(activation: Activation) -> bool {
+    !matches!(activation, Activation::Relu | Activation::Selu)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn reverse_mode_equals_central_differences(
+        a in 0..6_usize, rows in 1..5_usize, d in 1..4_usize, h in 1..20_usize, k in 1..4_usize, seed in 0..1000_u64,
+    ) {
+        let activation = Activation::ALL[a];
+        for simd in levels() {
+            let case = every_operation(activation, simd, rows, [d, h, k], seed);
+            let mut stream = Rng::from_seed(seed).fork(Purpose::Data).stream(1);
+            let inputs: Vec<Vec<f64>> = case.inputs.iter().map(|&v| case.draw(v, &mut stream)).collect();
+            let w = case.draw(case.y, &mut stream);
+            let (d_inputs, d_parameters) = case.reverse(&inputs, &w);
+            let scale = case.dot(&inputs, &case.weights, &w.iter().map(|w| w.abs()).collect::<Vec<_>>());
+            // Where the activation has a kink, a difference that steps over it is told by comparing two steps.
+            let quotient = |f: &dyn Fn(f64) -> f64| {
+                let (wide, narrow) = ((f(STEP) - f(-STEP)) / (2.0 * STEP), (f(STEP / 8.0) - f(-STEP / 8.0)) / (STEP / 4.0));
+                (wide, smooth(activation) || (wide - narrow).abs() < DIFFERENCE_BOUND * scale.max(1.0))
+            };
+            for (v, d_x) in d_inputs.iter().enumerate() {
+                for (j, &derivative) in d_x.iter().enumerate() {
+                    let (difference, told) = quotient(&|step| {
+                        let mut moved = inputs.clone();
+                        moved[v][j] += step;
+                        case.dot(&moved, &case.weights, &w)
+                    });
+                    if told {
+                        assert_close("input", derivative, difference, scale, DIFFERENCE_BOUND);
+                    }
+                }
+            }
+            for (j, &derivative) in d_parameters.iter().enumerate().step_by(1 + d_parameters.len() / 40) {
+                let (difference, told) = quotient(&|step| {
+                    let mut weights = case.weights.clone();
+                    weights.update(|theta| theta[j] += step);
+                    case.dot(&inputs, &weights, &w)
+                });
+                if told {
+                    assert_close("parameter", derivative, difference, scale, DIFFERENCE_BOUND);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn forward_mode_is_the_transpose_of_reverse_mode(
+        a in 0..6_usize, rows in 1..7_usize, d in 1..6_usize, h in 1..40_usize, k in 1..4_usize,
+        tangents in 1..4_usize, seed in 0..1000_u64,
+    ) {
+        for simd in levels() {
+            let case = every_operation(Activation::ALL[a], simd, rows, [d, h, k], seed);
+            let mut stream = Rng::from_seed(seed).fork(Purpose::Data).stream(2);
+            let inputs: Vec<Vec<f64>> = case.inputs.iter().map(|&v| case.draw(v, &mut stream)).collect();
+            let w = case.draw(case.y, &mut stream);
+            let (d_inputs, _) = case.reverse(&inputs, &w);
+
+            let mut replay = case.replay(Derivatives { tangents, ..Derivatives::default() });
+            let mut all = Vec::new();
+            for (var, x) in case.inputs.iter().zip(&inputs) {
+                case.fill(&mut replay, *var, x);
+                let v: Vec<Vec<f64>> = (0..tangents).map(|_| case.draw(*var, &mut stream)).collect();
+                let mut to = replay.tangent_mut(*var, rows);
+                for (i, v) in v.iter().flat_map(|v| v.chunks(case.tape.cols(*var))).enumerate() {
+                    to.row_mut(i).copy_from_slice(v);
+                }
+                all.push(v);
+            }
+            replay.forward(&case.weights, rows);
+            replay.jvp(case.y, &case.weights, rows);
+            let j_v = replay.tangent(case.y, rows);
+            for tangent in 0..tangents {
+                let (mut left, mut right, mut scale) = (0.0, 0.0, 0.0);
+                for (i, w) in w.iter().enumerate() {
+                    left += w * j_v.row(tangent * rows + i)[0]; // <w, J v>
+                }
+                for (d_x, v) in d_inputs.iter().zip(&all) {
+                    for (d_x, v) in d_x.iter().zip(&v[tangent]) {
+                        right += d_x * v; // <Jᵀ w, v>
+                        scale += (d_x * v).abs();
+                    }
+                }
+                assert_close("<w, J v>", left, right, scale, TRANSPOSE_BOUND);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_input_without_influence_has_cotangent_zero() {
+    let mut tape = Tape::default();
+    let (x, unused) = (tape.input(2), tape.input(3));
+    let y = tape.linear(x, 1, None);
+    let weights = Weights::new(&tape, vec![1.0, 2.0, 0.0], Simd::detect());
+    let mut replay = Replay::new(Arc::new(tape), 1, Derivatives { inputs: true, ..Derivatives::default() });
+    replay.cotangent_mut(unused, 1).row_mut(0).fill(7.0); // what another call left behind
+    replay.forward(&weights, 1);
+    replay.cotangent_mut(y, 1).row_mut(0)[0] = 1.0;
+    replay.vjp(y, &weights, None, 1);
+    assert_eq!(replay.cotangent(x, 1).row(0), [1.0, 2.0]);
+    assert_eq!(replay.cotangent(unused, 1).row(0), [0.0; 3]);
+}
