@@ -147,7 +147,7 @@ fn draw(target: &Target, t: f64, seed: u64) -> pushforward::path::PathSample<f64
     for i in 0..ROWS {
         target.draw(&mut stream, x_1.row_mut(i));
     }
-    AffinePath::default().sample(x_0, x_1, vec![t; ROWS]).unwrap()
+    AffinePath::default().sample(x_0, x_1, vec![t; ROWS]).expect("ROWS rows and a time in [0, 1]")
 }
 
 /// Checks mean and covariance of the rows of x against the exact moments of the mixture. // E7

@@ -234,9 +234,9 @@ fn advance<R: Real>(x: &Tensor<R>, h: f64, weights: &[f64], k: &[Tensor<R>], out
 mod tests {
     use std::sync::Mutex;
 
+    use super::super::Method;
     use super::*;
     use crate::field::FnField;
-    use crate::ode::Method;
 
     const METHODS: [Method; 4] = [Method::Euler, Method::Midpoint, Method::Heun, Method::Rk4];
 
