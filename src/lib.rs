@@ -1,4 +1,5 @@
 //! Flow matching on a CPU.
+pub mod coupling;
 pub mod error;
 pub mod field;
 pub mod kernel;
@@ -6,6 +7,7 @@ pub mod path;
 pub mod rng;
 pub mod tensor;
 
+pub use coupling::Coupling;
 pub use error::{Error, Result};
 pub use field::{DifferentiableField, VectorField};
 pub use kernel::{Real, Simd, SimdLevel};
