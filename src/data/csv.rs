@@ -103,9 +103,11 @@ pub fn write_csv<R: Real>(
 
 /// Writes the header line.
 pub(super) fn write_names(out: &mut impl Write, names: &[String]) -> io::Result<()> {
-    let mut writer = WriterBuilder::new().from_writer(out);
-    writer.write_record(names)?;
-    writer.flush()
+    // By way of memory: `csv` would hide the kind of an error of `out`.
+    let mut writer = WriterBuilder::new().from_writer(Vec::new());
+    writer.write_record(names).map_err(io::Error::other)?;
+    let line = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    out.write_all(&line)
 }
 
 /// Writes rows without a header.

@@ -9,9 +9,11 @@ mod npy;
 mod npy_header;
 mod table;
 pub mod toy;
+mod writer;
 
 #[cfg(feature = "csv")]
 pub use csv::{read_csv, write_csv};
 pub use npy::{read_npy, write_npy, write_npy_vector};
 pub use table::{Header, Missing, ReadOptions, Table};
 pub use toy::Toy;
+pub use writer::{Shape, TableWriter};
