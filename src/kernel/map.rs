@@ -49,9 +49,9 @@ pub enum Activation {
 }
 
 /// SELU's scale.
-const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+pub(super) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 /// SELU's scale times its alpha, 1.6732632423543772.
-const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_6;
+pub(super) const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_6;
 
 impl Activation {
     /// All of them.
