@@ -15,6 +15,10 @@ use super::Real;
 pub trait Lane: Copy {
     /// What the lane is made of.
     type Real: Real;
+    /// One number, rounded as this lane rounds: what a loop over independent numbers is written over.
+    /// The compiler turns such a loop into full registers by itself, and better than it puts the
+    /// numbers of a long formula over arrays back together, where it leaves some behind as scalars.
+    type Single: Lane<Real = Self::Real>;
     /// How many.
     const WIDTH: usize;
     /// Rows of the register tile of a matrix product: as many as the registers of this level hold
@@ -57,19 +61,20 @@ pub trait Lane: Copy {
     }
 }
 
-/// An array as a lane.
+/// An array as a lane, that multiplies and adds with one rounding if it is `FUSED`.
 #[derive(Debug, Clone, Copy)]
-pub struct Array<R, const N: usize>([R; N]);
+pub struct Array<R, const N: usize, const FUSED: bool>([R; N]);
 
-impl<R: Real, const N: usize> Array<R, N> {
+impl<R: Real, const N: usize, const FUSED: bool> Array<R, N, FUSED> {
     #[inline(always)]
     fn zip(self, b: Self, f: impl Fn(R, R) -> R) -> Self {
         Self(std::array::from_fn(|i| f(self.0[i], b.0[i])))
     }
 }
 
-impl<R: Real, const N: usize> Lane for Array<R, N> {
+impl<R: Real, const N: usize, const FUSED: bool> Lane for Array<R, N, FUSED> {
     type Real = R;
+    type Single = Array<R, 1, FUSED>;
     const WIDTH: usize = N;
     // 64 bytes a lane means 32 registers of AVX-512 (8 x 2 sums), 32 bytes the 16 of AVX2 (6 x 2).
     const TILE_ROWS: usize = if N * size_of::<R>() == 64 { 8 } else { 6 };
@@ -105,7 +110,11 @@ impl<R: Real, const N: usize> Lane for Array<R, N> {
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i].fused(a.0[i], b.0[i])))
+        if FUSED {
+            Self(std::array::from_fn(|i| self.0[i].fused(a.0[i], b.0[i])))
+        } else {
+            self.mul(a).add(b)
+        }
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -129,6 +138,7 @@ macro_rules! wide_lane {
 
         impl Lane for $name {
             type Real = $real;
+            type Single = Array<$real, 1, false>;
             const WIDTH: usize = $width;
             // Plain x86-64 has 16 registers of 16 bytes: 2 rows of 2 lanes are 8 sums.
             const TILE_ROWS: usize = 2;

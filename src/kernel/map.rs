@@ -18,12 +18,13 @@
 //! Klambauer et al. 2017, arXiv:1706.02515.
 
 use std::fmt;
+use std::slice::from_mut;
 use std::str::FromStr;
 
 use super::dispatch::{Kernel, Simd};
 use super::lane::Lane;
 use super::math;
-use super::matmul::{Rows, RowsMut, load_part, store_part};
+use super::matmul::{Rows, RowsMut};
 use super::real::Real;
 use crate::error::{Error, Result};
 
@@ -48,9 +49,9 @@ pub enum Activation {
 }
 
 /// SELU's scale.
-const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+pub(super) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 /// SELU's scale times its alpha, 1.6732632423543772.
-const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_6;
+pub(super) const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_6;
 
 impl Activation {
     /// All of them.
@@ -66,43 +67,6 @@ impl Activation {
             Self::Relu => "relu",
             Self::Selu => "selu",
             Self::Softplus => "softplus",
-        }
-    }
-
-    /// f(z) and f'(z).
-    #[inline(always)]
-    fn value_and_slope<L: Lane>(self, z: L) -> (L, L) {
-        let (zero, one) = (L::constant(0.0), L::constant(1.0));
-        match self {
-            Self::Silu => {
-                let s = math::sigmoid(z);
-                (z.mul(s), s.mul(z.mul_add(one.sub(s), one)))
-            }
-            Self::Gelu => {
-                let (cdf, bell) = math::normal_cdf(z);
-                // phi(z) = e^(-z^2 / 2) / sqrt(2 pi)
-                let density = bell.mul(L::constant(0.398_942_280_401_432_7));
-                (z.mul(cdf), z.mul_add(density, cdf))
-            }
-            Self::Tanh => {
-                // With e = e^(-2 |z|) - 1: tanh |z| = -e / (2 + e), 1 / cosh^2 z = 4 (1 + e) / (2 + e)^2.
-                let e = math::exp_m1(L::constant(-2.0).mul(z.abs()));
-                let below = e.add(L::constant(2.0));
-                let magnitude = zero.sub(e).div(below);
-                let slope = L::constant(4.0).mul(one.add(e)).div(below.mul(below));
-                (z.select_less(zero, zero.sub(magnitude), magnitude), slope)
-            }
-            Self::Relu => (z.select_less(zero, zero, z), zero.select_less(z, one, zero)),
-            Self::Selu => {
-                let (scale, both) = (L::constant(SELU_SCALE), L::constant(SELU_SCALE_ALPHA));
-                // The exponential is only wanted for z <= 0; NaN goes through it and stays NaN.
-                let e = both.mul(math::exp_m1(zero.select_less(z, zero, z)));
-                (zero.select_less(z, scale.mul(z), e), zero.select_less(z, scale, e.add(both)))
-            }
-            Self::Softplus => {
-                let tail = math::ln_1p(math::exp(zero.sub(z.abs())));
-                (z.select_less(zero, zero, z).add(tail), math::sigmoid(z))
-            }
         }
     }
 }
@@ -147,25 +111,108 @@ impl<R: Real> Kernel<R> for Activate<'_, R> {
         let Self { activation, y, slope } = self;
         // One loop for each activation, so that the choice is made once and not for every lane.
         match activation {
-            Activation::Silu => rows::<L>(y, slope, |z| Activation::Silu.value_and_slope(z)),
-            Activation::Gelu => rows::<L>(y, slope, |z| Activation::Gelu.value_and_slope(z)),
-            Activation::Tanh => rows::<L>(y, slope, |z| Activation::Tanh.value_and_slope(z)),
-            Activation::Relu => rows::<L>(y, slope, |z| Activation::Relu.value_and_slope(z)),
-            Activation::Selu => rows::<L>(y, slope, |z| Activation::Selu.value_and_slope(z)),
-            Activation::Softplus => rows::<L>(y, slope, |z| Activation::Softplus.value_and_slope(z)),
+            Activation::Silu => rows::<L::Single, Silu>(y, slope),
+            Activation::Gelu => rows::<L::Single, Gelu>(y, slope),
+            Activation::Tanh => rows::<L::Single, Tanh>(y, slope),
+            Activation::Relu => rows::<L::Single, Relu>(y, slope),
+            Activation::Selu => rows::<L::Single, Selu>(y, slope),
+            Activation::Softplus => rows::<L::Single, Softplus>(y, slope),
         }
     }
 }
 
 #[inline(always)]
-fn rows<L: Lane>(mut y: RowsMut<'_, L::Real>, mut slope: RowsMut<'_, L::Real>, f: impl Fn(L) -> (L, L)) {
+fn rows<L: Lane, C: Curve>(mut y: RowsMut<'_, L::Real>, mut slope: RowsMut<'_, L::Real>) {
     for i in 0..y.rows() {
-        let (y, slope) = (y.row_mut(i), slope.row_mut(i));
-        for (y, slope) in y.chunks_mut(L::WIDTH).zip(slope.chunks_mut(L::WIDTH)) {
-            let (value, derivative) = f(load_part(y));
-            store_part(value, y);
-            store_part(derivative, slope);
+        for (y, slope) in y.row_mut(i).iter_mut().zip(slope.row_mut(i)) {
+            let (value, derivative) = C::at(L::splat(*y));
+            value.store(from_mut(y));
+            derivative.store(from_mut(slope));
         }
+    }
+}
+
+/// One activation over lanes. A trait and not a closure: `#[inline(always)]` must reach it, or its
+/// body is compiled without the instructions of the level and calls a library for each fused product.
+trait Curve {
+    /// f(z) and f'(z).
+    fn at<L: Lane>(z: L) -> (L, L);
+}
+
+/// z bounded from below, and from both sides, where e^-|z| is nothing beside 1: s, Phi and phi end at
+/// a tiny number instead of 0, and a factor of 1e38 (or infinity) would make something of it.
+#[inline(always)]
+fn bounded<L: Lane>(z: L) -> (L, L) {
+    let (low, high) = (L::constant(-L::Real::EXPONENT_BIAS), L::constant(L::Real::EXPONENT_BIAS));
+    let above = z.select_less(low, low, z);
+    (above, high.select_less(above, high, above))
+}
+
+struct Silu;
+impl Curve for Silu {
+    #[inline(always)]
+    fn at<L: Lane>(z: L) -> (L, L) {
+        let one = L::constant(1.0);
+        let s = math::sigmoid(z);
+        let (above, within) = bounded(z);
+        (above.mul(s), s.mul(within.mul_add(one.sub(s), one)))
+    }
+}
+
+struct Gelu;
+impl Curve for Gelu {
+    #[inline(always)]
+    fn at<L: Lane>(z: L) -> (L, L) {
+        let (cdf, bell) = math::normal_cdf(z);
+        // phi(z) = e^(-z^2 / 2) / sqrt(2 pi)
+        let density = bell.mul(L::constant(0.398_942_280_401_432_7));
+        let (above, within) = bounded(z);
+        (above.mul(cdf), within.mul_add(density, cdf))
+    }
+}
+
+struct Tanh;
+impl Curve for Tanh {
+    #[inline(always)]
+    fn at<L: Lane>(z: L) -> (L, L) {
+        // With e = e^(-2 |z|) - 1: tanh |z| = -e / (2 + e), 1 / cosh^2 z = 4 (1 + e) / (2 + e)^2.
+        let (zero, one) = (L::constant(0.0), L::constant(1.0));
+        let e = math::exp_m1(L::constant(-2.0).mul(z.abs()));
+        let below = e.add(L::constant(2.0));
+        let magnitude = zero.sub(e).div(below);
+        let slope = L::constant(4.0).mul(one.add(e)).div(below.mul(below));
+        (z.select_less(zero, zero.sub(magnitude), magnitude), slope)
+    }
+}
+
+struct Relu;
+impl Curve for Relu {
+    #[inline(always)]
+    fn at<L: Lane>(z: L) -> (L, L) {
+        let (zero, one) = (L::constant(0.0), L::constant(1.0));
+        (z.select_less(zero, zero, z), zero.select_less(z, one, zero))
+    }
+}
+
+struct Selu;
+impl Curve for Selu {
+    #[inline(always)]
+    fn at<L: Lane>(z: L) -> (L, L) {
+        let zero = L::constant(0.0);
+        let (scale, both) = (L::constant(SELU_SCALE), L::constant(SELU_SCALE_ALPHA));
+        // The exponential is only wanted for z <= 0; NaN goes through it and stays NaN.
+        let e = both.mul(math::exp_m1(zero.select_less(z, zero, z)));
+        (zero.select_less(z, scale.mul(z), e), zero.select_less(z, scale, e.add(both)))
+    }
+}
+
+struct Softplus;
+impl Curve for Softplus {
+    #[inline(always)]
+    fn at<L: Lane>(z: L) -> (L, L) {
+        let zero = L::constant(0.0);
+        let tail = math::ln_1p(math::exp(zero.sub(z.abs())));
+        (z.select_less(zero, zero, z).add(tail), math::sigmoid(z))
     }
 }
 
@@ -176,7 +223,7 @@ fn rows<L: Lane>(mut y: RowsMut<'_, L::Real>, mut slope: RowsMut<'_, L::Real>, f
 /// If the columns differ, or the rows of `y` are no multiple of those of `by`.
 pub fn multiply<R: Real>(simd: Simd, by: Rows<'_, R>, y: RowsMut<'_, R>) {
     assert_eq!(by.cols(), y.cols(), "columns of the factors");
-    assert!(y.rows().is_multiple_of(by.rows().max(1)), "whole batches of rows");
+    assert!(y.rows().is_multiple_of(by.rows()), "whole batches of rows");
     simd.run(Multiply { by, y });
 }
 
@@ -191,9 +238,8 @@ impl<R: Real> Kernel<R> for Multiply<'_, R> {
     fn run<L: Lane<Real = R>>(self) {
         let Self { by, mut y } = self;
         for i in 0..y.rows() {
-            let (by, y) = (by.row(i % by.rows()), y.row_mut(i));
-            for (by, y) in by.chunks(L::WIDTH).zip(y.chunks_mut(L::WIDTH)) {
-                store_part(load_part::<L>(by).mul(load_part(y)), y);
+            for (y, &by) in y.row_mut(i).iter_mut().zip(by.row(i % by.rows())) {
+                *y *= by;
             }
         }
     }

@@ -194,16 +194,15 @@ pub enum Start<'a, R> {
 /// y = start + x w: x is [B, k], w is packed from [k, n], y is [B, n].
 ///
 /// # Panics
-/// If the shapes do not agree.
+/// If the shapes do not agree, or w was packed for lanes of another width.
 pub fn product<R: Real>(simd: Simd, x: Rows<'_, R>, w: &Panels<R>, start: Start<'_, R>, y: RowsMut<'_, R>) {
-    check(&x, w, &y);
-    simd.run(Product { x, w, start, y });
-}
-
-fn check<R: Real>(x: &Rows<'_, R>, w: &Panels<R>, y: &RowsMut<'_, R>) {
     assert_eq!(x.cols, w.depth, "columns of x against rows of w");
     assert_eq!(y.cols, w.cols, "columns of y against columns of w");
     assert_eq!(x.rows(), y.rows(), "rows of x against rows of y");
+    if let Start::Bias(bias) = start {
+        assert_eq!(bias.len(), w.cols, "length of the bias against columns of w");
+    }
+    simd.run(Product { x, w, start, y });
 }
 
 struct Product<'a, R> {
@@ -218,6 +217,7 @@ impl<R: Real> Kernel<R> for Product<'_, R> {
     #[inline(always)]
     fn run<L: Lane<Real = R>>(self) {
         let Self { x, w, start, mut y } = self;
+        assert_eq!(w.lane, L::WIDTH, "lanes that w was packed for against those of this level");
         each_tile::<L>(x, w, &mut Sums { start, y: &mut y });
     }
 }
@@ -273,7 +273,7 @@ pub(super) fn store_part<L: Lane>(lane: L, to: &mut [L::Real]) {
 #[inline(always)]
 fn each_tile<L: Lane>(x: Rows<'_, L::Real>, w: &Panels<L::Real>, at: &mut Sums<'_, '_, L::Real>) {
     for (col, panel) in w.iter() {
-        if panel.len() == 2 * L::WIDTH * w.depth {
+        if w.cols - col > L::WIDTH {
             each_row_tile::<L, 2>(x, panel, col, at);
         } else {
             each_row_tile::<L, 1>(x, panel, col, at);
@@ -328,17 +328,54 @@ fn tile<L: Lane, const M: usize, const N: usize>(
     for p in 0..depth {
         let Some(w) = panel.next() else { break };
         let w: [L; N] = std::array::from_fn(|j| L::load(&w[j * L::WIDTH..]));
-        for r in 0..M {
-            let x = L::splat(x[r][p]);
-            for j in 0..N {
-                sums[r][j] = x.mul_add(w[j], sums[r][j]);
-            }
-        }
+        add_outer(std::array::from_fn(|r| x[r][p]), w, &mut sums);
     }
     for r in 0..M {
         for j in 0..N {
             at.end(row + r, col + j * L::WIDTH, sums[r][j]);
         }
+    }
+}
+
+/// sums += x w, the outer product of a column of M numbers and a row of N lanes.
+///
+/// Written out, because of a loop over r the compiler may make registers across rows, which it fills
+/// number by number (`vgather`): ten times slower.
+#[inline(always)]
+fn add_outer<L: Lane, const M: usize, const N: usize>(x: [L::Real; M], w: [L; N], sums: &mut [[L; N]; M]) {
+    const { assert!(M <= 8) }
+    if M > 0 {
+        add_row(x[0], w, &mut sums[0]);
+    }
+    if M > 1 {
+        add_row(x[1], w, &mut sums[1]);
+    }
+    if M > 2 {
+        add_row(x[2], w, &mut sums[2]);
+    }
+    if M > 3 {
+        add_row(x[3], w, &mut sums[3]);
+    }
+    if M > 4 {
+        add_row(x[4], w, &mut sums[4]);
+    }
+    if M > 5 {
+        add_row(x[5], w, &mut sums[5]);
+    }
+    if M > 6 {
+        add_row(x[6], w, &mut sums[6]);
+    }
+    if M > 7 {
+        add_row(x[7], w, &mut sums[7]);
+    }
+}
+
+/// sums += x w for one row of sums.
+#[inline(always)]
+fn add_row<L: Lane, const N: usize>(x: L::Real, w: [L; N], sums: &mut [L; N]) {
+    let x = L::splat(x);
+    for j in 0..N {
+        sums[j] = x.mul_add(w[j], sums[j]);
     }
 }
 
@@ -428,27 +465,35 @@ fn gradient_tile<L: Lane, const M: usize, const N: usize>(
     d_w: &mut [L::Real],
 ) {
     let n = d_y.cols;
-    let mut sums = [[L::splat(L::Real::ZERO); N]; M];
-    let whole = n - col >= N * L::WIDTH;
-    for i in 0..x.rows() {
-        let x = &x.data[i * x.stride + first..][..M];
-        let d_y = &d_y.data[i * d_y.stride + col..][..n - col];
-        let d_y: [L; N] = if whole {
-            std::array::from_fn(|j| L::load(&d_y[j * L::WIDTH..]))
-        } else {
-            std::array::from_fn(|j| load_part(&d_y[j * L::WIDTH..]))
-        };
-        for r in 0..M {
-            let x = L::splat(x[r]);
-            for j in 0..N {
-                sums[r][j] = x.mul_add(d_y[j], sums[r][j]);
-            }
-        }
-    }
+    // Whole lanes may reach into the padding of a row: what is summed there is never stored.
+    let sums = if d_y.stride - col >= N * L::WIDTH {
+        gradient_sums::<L, M, N, true>(x, d_y, first, col)
+    } else {
+        gradient_sums::<L, M, N, false>(x, d_y, first, col)
+    };
     for r in 0..M {
         for j in 0..N {
             let to = &mut d_w[(first + r) * n + col + j * L::WIDTH..(first + r + 1) * n];
             store_part(load_part::<L>(to).add(sums[r][j]), to);
         }
     }
+}
+
+/// The sums of a tile over all rows of the batch, which hold its columns in `WHOLE` lanes or end within one.
+#[inline(always)]
+fn gradient_sums<L: Lane, const M: usize, const N: usize, const WHOLE: bool>(
+    x: Rows<'_, L::Real>,
+    d_y: Rows<'_, L::Real>,
+    first: usize,
+    col: usize,
+) -> [[L; N]; M] {
+    let mut sums = [[L::splat(L::Real::ZERO); N]; M];
+    for (x, d_y) in x.data.chunks_exact(x.stride.max(1)).zip(d_y.data.chunks_exact(d_y.stride.max(1))) {
+        let (x, d_y) = (&x[first..first + M], &d_y[col..]);
+        let d_y: [L; N] = std::array::from_fn(|j| {
+            if WHOLE { L::load(&d_y[j * L::WIDTH..]) } else { load_part(&d_y[j * L::WIDTH..]) }
+        });
+        add_outer(std::array::from_fn(|r| x[r]), d_y, &mut sums);
+    }
+    sums
 }

@@ -6,10 +6,15 @@ mod lane;
 mod map;
 mod math;
 mod matmul;
+pub mod naive;
 mod real;
+mod reduce;
+#[cfg(test)]
+mod tests;
 
 pub use adam::{AdamState, AdamStep, adam, sum_slots};
 pub use dispatch::{Simd, SimdLevel};
 pub use map::{Activation, activate, multiply};
 pub use matmul::{Layout, Panels, Rows, RowsMut, Start, product, weight_gradient};
 pub use real::Real;
+pub use reduce::{dot, squared_error, sum, sum_squares};

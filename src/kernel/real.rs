@@ -96,8 +96,8 @@ macro_rules! real {
     ($t:ident, $portable:ty, $avx2:literal, $avx512:literal, $mantissa:literal, $bias:literal, $ln_2:expr, $terms:expr) => {
         impl Real for $t {
             type Portable = $portable;
-            type Avx2 = Array<$t, $avx2>;
-            type Avx512 = Array<$t, $avx512>;
+            type Avx2 = Array<$t, $avx2, true>;
+            type Avx512 = Array<$t, $avx512, true>;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const NAME: &'static str = stringify!($t);

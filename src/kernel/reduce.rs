@@ -1,0 +1,185 @@
+//! Sums whose order is fixed: the same bits at every SIMD level, for every stride.
+//!
+//! # Math
+//! A row is added by 16 accumulators in f64: number c of the row goes to accumulator c mod 16, in the order
+//! of the rows and of the numbers. At the end accumulators 8 apart are added, then 4, 2 and 1 apart:
+//! ```text
+//! for each row, for each c: a[c mod 16] += term(row[c])
+//! for half in 8, 4, 2, 1:   for j in 0 .. half: a[j] += a[j + half]
+//! ```
+//! A slice is one row. Products of two f32 are exact in f64, and nothing is fused.
+//!
+//! # Limits
+//! Errors are below (n / 16 + 5) 2^-53 times the sum of the magnitudes for slices, plus 2^-53 of each term for f64.
+//! A matrix with c < 16 columns uses c of the accumulators, so that sums over its B rows add B terms each.
+
+use super::dispatch::{Kernel, Simd};
+use super::lane::Lane;
+use super::matmul::{Rows, RowsMut};
+use super::real::Real;
+
+/// Accumulators of a sum: two AVX-512 registers of f64, whatever the level.
+const ACCUMULATORS: usize = 16;
+
+/// The sum of (u - target)² over all numbers, and scale (u - target) in `d_u`; all three are [B, n].
+///
+/// The difference is rounded to R; its square is added in f64.
+///
+/// # Panics
+/// If the shapes differ.
+///
+/// # Example
+/// ```
+/// use pushforward::kernel::{Rows, RowsMut, Simd, squared_error};
+///
+/// let (u, target, mut d_u) = ([1.0_f32, 2.0], [0.0, 4.0], [0.0; 2]);
+/// let sum = squared_error(
+///     Simd::detect(),
+///     Rows::new(&u, 2, 2),
+///     Rows::new(&target, 2, 2),
+///     0.5,
+///     RowsMut::new(&mut d_u, 2, 2),
+/// );
+/// assert_eq!((sum, d_u), (5.0, [0.5, -1.0]));
+/// ```
+pub fn squared_error<R: Real>(
+    simd: Simd,
+    u: Rows<'_, R>,
+    target: Rows<'_, R>,
+    scale: R,
+    d_u: RowsMut<'_, R>,
+) -> f64 {
+    assert_eq!((u.rows(), u.cols()), (target.rows(), target.cols()), "shapes of u and target");
+    assert_eq!((u.rows(), u.cols()), (d_u.rows(), d_u.cols()), "shapes of u and d_u");
+    simd.run(SquaredError { u, target, scale, d_u })
+}
+
+/// The sum of all numbers of `a`.
+#[must_use]
+pub fn sum<R: Real>(simd: Simd, a: &[R]) -> f64 {
+    simd.run(Sum { a })
+}
+
+/// The sum of the squares of all numbers of `a`.
+#[must_use]
+pub fn sum_squares<R: Real>(simd: Simd, a: &[R]) -> f64 {
+    simd.run(Dot { a, b: a })
+}
+
+/// The sum of the products of `a` and `b`, number by number.
+///
+/// # Panics
+/// If the lengths differ.
+#[must_use]
+pub fn dot<R: Real>(simd: Simd, a: &[R], b: &[R]) -> f64 {
+    assert_eq!(a.len(), b.len(), "lengths of the factors");
+    simd.run(Dot { a, b })
+}
+
+/// The 16 sums of a reduction.
+pub(super) struct Accumulators([f64; ACCUMULATORS]);
+
+impl Accumulators {
+    pub(super) fn new() -> Self {
+        Self([0.0; ACCUMULATORS])
+    }
+
+    /// Adds a product of two numbers of a row to each accumulator; `a` and `b` begin at a column that
+    /// is a multiple of 16.
+    #[inline(always)]
+    pub(super) fn add_products<R: Real>(&mut self, a: &[R], b: &[R]) {
+        let (a, a_tail) = a.as_chunks::<ACCUMULATORS>();
+        let (b, b_tail) = b.as_chunks::<ACCUMULATORS>();
+        for (a, b) in a.iter().zip(b) {
+            for j in 0..ACCUMULATORS {
+                self.0[j] += a[j].to_f64() * b[j].to_f64();
+            }
+        }
+        for (j, (a, b)) in a_tail.iter().zip(b_tail).enumerate() {
+            self.0[j] += a.to_f64() * b.to_f64();
+        }
+    }
+
+    /// Adds each number of a row that begins at a column that is a multiple of 16.
+    #[inline(always)]
+    fn add_numbers<R: Real>(&mut self, a: &[R]) {
+        let (a, tail) = a.as_chunks::<ACCUMULATORS>();
+        for a in a {
+            for j in 0..ACCUMULATORS {
+                self.0[j] += a[j].to_f64();
+            }
+        }
+        for (sum, a) in self.0.iter_mut().zip(tail) {
+            *sum += a.to_f64();
+        }
+    }
+
+    /// The sum of the sums.
+    #[inline(always)]
+    pub(super) fn total(mut self) -> f64 {
+        let mut half = ACCUMULATORS / 2;
+        while half > 0 {
+            for j in 0..half {
+                self.0[j] += self.0[j + half];
+            }
+            half /= 2;
+        }
+        self.0[0]
+    }
+}
+
+struct SquaredError<'a, R> {
+    u: Rows<'a, R>,
+    target: Rows<'a, R>,
+    scale: R,
+    d_u: RowsMut<'a, R>,
+}
+
+impl<R: Real> Kernel<R> for SquaredError<'_, R> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<L: Lane<Real = R>>(self) -> f64 {
+        let Self { u, target, scale, mut d_u } = self;
+        let mut sums = Accumulators::new();
+        for i in 0..u.rows() {
+            let d_u = d_u.row_mut(i);
+            for ((d_u, &u), &target) in d_u.iter_mut().zip(u.row(i)).zip(target.row(i)) {
+                *d_u = u - target;
+            }
+            sums.add_products(d_u, d_u);
+            for d_u in d_u {
+                *d_u *= scale;
+            }
+        }
+        sums.total()
+    }
+}
+
+struct Sum<'a, R> {
+    a: &'a [R],
+}
+
+impl<R: Real> Kernel<R> for Sum<'_, R> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<L: Lane<Real = R>>(self) -> f64 {
+        let mut sums = Accumulators::new();
+        sums.add_numbers(self.a);
+        sums.total()
+    }
+}
+
+struct Dot<'a, R> {
+    a: &'a [R],
+    b: &'a [R],
+}
+
+impl<R: Real> Kernel<R> for Dot<'_, R> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<L: Lane<Real = R>>(self) -> f64 {
+        let mut sums = Accumulators::new();
+        sums.add_products(self.a, self.b);
+        sums.total()
+    }
+}
