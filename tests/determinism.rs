@@ -1,5 +1,7 @@
 //! Same seed, same bits: for any number of threads, and for any part of a sample.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use pushforward::data::toy;
 use pushforward::rng::Purpose;
 use pushforward::{AffinePath, Divergence, Flow, Mlp, Rng, Solver, Tensor, Trainer};

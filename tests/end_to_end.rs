@@ -1,5 +1,7 @@
 //! A trained model recovers a Gaussian: its mean, its covariance, its density, and the floor of its loss.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use pushforward::closed_form::{GaussianFlow, mean_and_covariance};
 use pushforward::data::toy;
 use pushforward::nn::Adam;
