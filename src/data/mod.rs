@@ -7,6 +7,7 @@
 mod csv;
 mod npy;
 mod npy_header;
+mod standardize;
 mod table;
 pub mod toy;
 mod writer;
@@ -14,6 +15,7 @@ mod writer;
 #[cfg(feature = "csv")]
 pub use csv::{read_csv, write_csv};
 pub use npy::{read_npy, write_npy, write_npy_vector};
+pub use standardize::Standardize;
 pub use table::{Header, Missing, ReadOptions, Table};
 pub use toy::Toy;
 pub use writer::{Shape, TableWriter};
