@@ -97,7 +97,8 @@ fn levels() -> impl Iterator<Item = Simd> {
 }
 
 fn assert_close(what: &str, a: f64, b: f64, scale: f64, bound: f64) {
-    assert!((a - b).abs() <= bound * scale.max(1.0), "{what}: {a} against {b} at scale {scale}");
+    let scale = scale.max(a.abs()).max(b.abs()).max(1.0);
+    assert!((a - b).abs() <= bound * scale, "{what}: {a} against {b} at scale {scale}");
 }
 
 /// Whether a kink of the activation lies so near to a value that a difference quotient would step over it.
