@@ -2,6 +2,15 @@
 //!
 //! A table is CSV (feature `csv`) or NPY. What is read is f64 and finite; what is written has the
 //! precision it was computed in.
+//!
+//! # Limits
+//! - CSV: commas between cells, `.` in numbers, UTF-8, double quotes where needed, lines that end in LF,
+//!   CRLF or CR. Empty lines are skipped: in a table of one column a missing cell must be `NA` or `""`.
+//!   A header that consists of numbers alone cannot be told from a row.
+//! - NPY: versions 1 to 3, one or two dimensions, either order of bytes and of rows and columns; f4, f8,
+//!   integers (beyond 2^53 rounded to nearest) and booleans. Objects (pickles), structures, text,
+//!   complex numbers and half precision are refused.
+//! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
 #[cfg(feature = "csv")]
 mod csv;

@@ -107,7 +107,7 @@ pub fn write_npy<R: Real>(out: &mut impl Write, values: &Tensor<R>) -> io::Resul
     write_numbers(out, values.as_slice())
 }
 
-/// Writes numbers as an array of shape [N], for example one score for each row.
+/// Writes numbers as an array of shape `[N]`, for example one score for each row.
 ///
 /// # Errors
 /// What the system says.

@@ -117,7 +117,7 @@ pub(super) fn write_header<R: Real>(out: &mut impl Write, shape: &[usize]) -> io
 
 /// The error of a file that is no such array.
 pub(super) fn bad(file: &Path, found: String) -> Error {
-    let remedy = "save the array again with `numpy.save`";
+    let remedy = "save a plain array of numbers with `numpy.save`";
     Error::Format { file: file.to_path_buf(), what: "NPY table", found, remedy }
 }
 

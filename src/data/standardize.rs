@@ -6,8 +6,9 @@
 //! standard deviation (1/n) come from two passes over the rows in order, in f64, after an exact
 //! scaling by a power of two, so that no square overflows or vanishes.
 //!
-//! A column is constant if its values are equal but for 1e-12 of their size (or 2.2e-308). It has no density: it is
-//! kept from the network and put back as it was, and a row that differs in it is off the support.
+//! A column is constant if its values are equal but for 1e-12 of their size (or 2.2e-308). It has no
+//! density: it is kept from the network and put back as it was, and a row that differs in it is off the
+//! support.
 //!
 //! # Shapes
 //! Data [N, d], model [N, d'], d' <= d the number of columns that vary.

@@ -24,6 +24,9 @@ const BUFFER: usize = 1 << 16;
 /// Characters of a cell that a message repeats.
 const QUOTED_CHARS: usize = 40;
 
+/// Characters of the list of columns that a message repeats.
+const LISTED_CHARS: usize = 400;
+
 /// Rows of finite numbers, and what was found beside them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -224,7 +227,7 @@ impl<'a> Rows<'a> {
                 file: self.file.to_path_buf(),
                 line,
                 column: self.name(column),
-                text: shortened(&text),
+                text: shortened(&text, QUOTED_CHARS),
                 remedy,
             });
         }
@@ -298,7 +301,8 @@ fn pick(file: &Path, wanted: &[String], names: &[String]) -> Result<Vec<usize>> 
     }
     let place = |name: &String| {
         names.iter().position(|other| other == name).ok_or_else(|| {
-            let found = format!("there is no column `{name}` among {}", shortened(&names.join(", ")));
+            let found =
+                format!("there is no column `{name}` among {}", shortened(&names.join(", "), LISTED_CHARS));
             bad_table(file, found, "pick from these, spelled as they are")
         })
     };
@@ -306,8 +310,8 @@ fn pick(file: &Path, wanted: &[String], names: &[String]) -> Result<Vec<usize>> 
 }
 
 /// The beginning of a text, as much as a message can bear.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_CHARS) {
+fn shortened(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -342,7 +346,7 @@ mod tests {
 
     #[test]
     fn long_cells_are_cut_between_characters() {
-        assert_eq!(shortened(&"ü".repeat(40)), "ü".repeat(40));
-        assert_eq!(shortened(&"ü".repeat(41)), format!("{}…", "ü".repeat(40)));
+        assert_eq!(shortened(&"ü".repeat(40), 40), "ü".repeat(40));
+        assert_eq!(shortened(&"ü".repeat(41), 40), format!("{}…", "ü".repeat(40)));
     }
 }

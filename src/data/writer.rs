@@ -29,7 +29,7 @@ pub enum Shape {
         /// Number of columns.
         cols: usize,
     },
-    /// [rows]: one number for each row; in CSV one column.
+    /// `[rows]`: one number for each row; in CSV one column.
     Vector {
         /// Number of rows.
         rows: usize,
