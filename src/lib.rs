@@ -1,4 +1,47 @@
-//! Flow matching on a CPU.
+//! Flow matching on a CPU: learn a velocity field u_t that carries a source distribution p to a target q, sample by
+//! solving its ODE, score by the change of variables.
+//!
+//! # Math
+//! q is the pushforward of p by psi_1, the flow of u_t: d/dt psi_t(x) = u_t(psi_t(x)), psi_0(x) = x (E1, E2). The
+//! equations are numbered E1, E2, ... in the code and in the README; t = 0 is the source, t = 1 the target.
+//!
+//! # Example
+//! ```
+//! use pushforward::{AffinePath, Divergence, Mlp, Rng, Solver, Tensor, Trainer, data::toy};
+//!
+//! let mut rng = Rng::from_seed(0);
+//! let x_1: Tensor = toy::moons(2_000, &mut rng); // target samples, [2000, 2]
+//! let velocity = Mlp::new(2, &[32, 32], &mut rng)?; // u(t, x; theta)
+//! let flow = Trainer::new(AffinePath::default()).steps(200).fit(velocity, &x_1, &mut rng)?;
+//!
+//! let solver = Solver::midpoint().steps(20);
+//! let drawn = flow.sample(100, &solver, &mut rng)?; // t = 0 -> 1
+//! let score = flow.log_density(&drawn.x, Divergence::Exact, &solver, &mut rng)?; // t = 1 -> 0
+//! assert_eq!((drawn.x.rows(), score.log_density.len()), (100, 100));
+//! # Ok::<(), pushforward::Error>(())
+//! ```
+//!
+//! # What is where
+//! A row uses only rows below it.
+//! ```text
+//! train                                            the loop: Trainer, Run
+//! flow                                             a trained velocity: sample, log_density, save, load
+//! objective  likelihood  metrics  plot  closed_form
+//! nn  path  coupling  data  ode
+//! autodiff  field  source  checkpoint
+//! tensor
+//! kernel  file                                     the only place that names SIMD; files replaced when complete
+//! error  rng
+//! ```
+//!
+//! # Features
+//! `cli` (default) builds the program and brings `csv` and `plot`; `csv` reads and writes CSV tables, `plot`
+//! draws PNG pictures. With `default-features = false` there is the mathematics, NPY and the model file.
+//!
+//! # Limits
+//! Same seed, same bits, on any number of threads. Another SIMD level ([`SimdLevel`]) may change the last bits;
+//! `portable` gives the same on every CPU of the same standard library.
+
 pub mod autodiff;
 pub mod checkpoint;
 pub mod closed_form;

@@ -5,8 +5,10 @@
 //! h_0 = (x, features of t)        h_l = f(h_{l-1} w_l + b_l), l = 1 .. L        u = h_L w_{L+1} + b_{L+1}
 //! ```
 //! f is the activation. The parameters are flat: w_1 as [inputs, outputs], row after row, b_1, w_2, b_2 and so on.
-//! At the start every weight of a layer with k inputs is uniform in ±sqrt(3 / k), of variance 1 / k, and every
-//! bias uniform in ±1 / sqrt(k).
+//! At the start every weight of a layer with k inputs is uniform in ±g sqrt(3 / k), of variance g² / k, and every
+//! bias uniform in ±g / sqrt(k); g is 1, and 2 in the first layer: its units then bend at places spread over
+//! the data, which a network of few inputs needs to draw sharp edges (on the checkerboard, 6000 steps: 88 %
+//! of the samples inside the squares instead of 84 %).
 //!
 //! # Shapes
 //! t has length B, x and u are [B, d].
@@ -20,6 +22,9 @@ use crate::field::{DifferentiableField, DifferentialWorker, VectorField, Worker}
 use crate::kernel::{Activation, Real, RowsMut, Simd};
 use crate::rng::{Purpose, Rng};
 use crate::tensor::Tensor;
+
+/// g of the first layer: head of this file.
+const FIRST_GAIN: f64 = 2.0;
 
 /// What a network looks like, without its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -144,7 +149,8 @@ impl<R: Real> Mlp<R> {
         let mut parameters = Vec::with_capacity(count);
         for (layer, (inputs, outputs)) in tape.layers().enumerate() {
             let mut stream = streams.stream(layer as u64);
-            let bound = (1.0 / inputs as f64).sqrt();
+            let gain = if layer == 0 { FIRST_GAIN } else { 1.0 };
+            let bound = gain * (1.0 / inputs as f64).sqrt();
             let mut uniform = |bound: f64| R::from_f64(bound * (2.0 * stream.uniform() - 1.0));
             parameters.extend((0..inputs * outputs).map(|_| uniform(3.0_f64.sqrt() * bound)));
             parameters.extend((0..outputs).map(|_| uniform(bound)));
