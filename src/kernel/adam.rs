@@ -17,8 +17,8 @@
 //! which some CPUs handle slowly.
 //!
 //! # Source
-//! D. Kingma, J. Ba 2015, arXiv:1412.6980 (Adam); I. Loshchilov, F. Hutter 2019, arXiv:1711.05101 (decoupled weight decay), in the
-//! form of PyTorch's `AdamW`: the decay is multiplied by lr.
+//! D. Kingma, J. Ba 2015, arXiv:1412.6980 (Adam); I. Loshchilov, F. Hutter 2019, arXiv:1711.05101 (decoupled
+//! weight decay), in the form of PyTorch's `AdamW`: the decay is multiplied by lr.
 
 use std::slice::from_mut;
 

@@ -6,6 +6,12 @@
 //! instructions when it is inlined into a function that has them enabled ([`super::dispatch`]): `wide`
 //! chooses its instructions for the whole build, an array takes those of its caller. Arrays multiply
 //! and add with one rounding (`f32::mul_add` is one instruction there).
+//!
+//! # Limits
+//! That arrays end up in whole registers is the compiler's doing. Seen in the assembly of Rust 1.95 (no `vgather`, all
+//! inner loops of products and activations on `ymm` or `zmm`), it rests on three habits: the rows of a
+//! tile are written out and not looped over (`matmul::add_outer`); a long formula is written over single numbers
+//! ([`Lane::Single`]); and everything down to the last call is `#[inline(always)]`, no closures.
 
 use wide::{f32x8, f64x4};
 
@@ -194,3 +200,42 @@ macro_rules! wide_lane {
 
 wide_lane!(Wide8, f32x8, f32, 8);
 wide_lane!(Wide4, f64x4, f64, 4);
+
+#[cfg(test)]
+mod tests {
+    use super::super::dispatch::{Kernel, Simd, SimdLevel};
+    use super::*;
+
+    /// x a + b of both lanes of a level.
+    struct MulAdd<R>([R; 3]);
+
+    impl<R: Real> Kernel<R> for MulAdd<R> {
+        type Output = [R; 2];
+        #[inline(always)]
+        fn run<L: Lane<Real = R>>(self) -> [R; 2] {
+            let [x, a, b] = self.0;
+            let mut out = [[R::ZERO; 16]; 2];
+            L::splat(x).mul_add(L::splat(a), L::splat(b)).store(&mut out[0]);
+            L::Single::splat(x).mul_add(L::Single::splat(a), L::Single::splat(b)).store(&mut out[1]);
+            out.map(|lane| lane[0])
+        }
+    }
+
+    fn check<R: Real>(simd: Simd) {
+        // (1 + 2u)(1 - 2u) - 1 is -4u², and 0 where the product is rounded first.
+        let u = R::ROUNDOFF;
+        let got = simd.run(MulAdd([1.0 + 2.0 * u, 1.0 - 2.0 * u, -1.0].map(R::from_f64)));
+        let expected = if simd.level() == SimdLevel::Portable { 0.0 } else { -4.0 * u * u };
+        assert_eq!(got.map(|x| x.to_f64().to_bits()), [expected; 2].map(f64::to_bits), "{}", simd.level());
+    }
+
+    #[test]
+    fn every_level_fuses_but_the_portable_one() {
+        for level in [SimdLevel::Portable, SimdLevel::Avx2, SimdLevel::Avx512] {
+            if let Ok(simd) = Simd::of(level) {
+                check::<f32>(simd);
+                check::<f64>(simd);
+            }
+        }
+    }
+}

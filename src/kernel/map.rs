@@ -24,8 +24,8 @@ use std::str::FromStr;
 use super::dispatch::{Kernel, Simd};
 use super::lane::Lane;
 use super::math;
-use super::matmul::{Rows, RowsMut};
 use super::real::Real;
+use super::rows::{Rows, RowsMut};
 use crate::error::{Error, Result};
 
 /// The function between the layers of a network.

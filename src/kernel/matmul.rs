@@ -19,88 +19,13 @@
 //!    any batch.
 //! 3. Bias and accumulation happen while the sums are in registers; the activation is one more pass
 //!    over rows that are still in cache (a block of rows is small).
-//! 4. Tails of rows run through smaller tiles, tails of columns through a panel of one lane.
+//! 4. The rows of a tile are written out, not looped over (`add_outer`): the sums stay in registers.
+//! 5. Tails of rows run through smaller tiles, tails of columns through a panel of one lane.
 
 use super::dispatch::{Kernel, Simd};
 use super::lane::Lane;
 use super::real::Real;
-
-/// Rows of numbers, `stride` apart: a matrix operand of shape [rows, cols].
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a, R> {
-    data: &'a [R],
-    cols: usize,
-    stride: usize,
-}
-
-/// As [`Rows`], to write.
-#[derive(Debug)]
-pub struct RowsMut<'a, R> {
-    data: &'a mut [R],
-    cols: usize,
-    stride: usize,
-}
-
-impl<'a, R: Real> Rows<'a, R> {
-    /// Rows of `cols` numbers in a slice, each starting `stride` after the one before.
-    ///
-    /// # Panics
-    /// If `cols` is greater than `stride`, or the slice does not hold whole rows.
-    #[must_use]
-    pub fn new(data: &'a [R], cols: usize, stride: usize) -> Self {
-        assert!(cols <= stride && data.len().is_multiple_of(stride.max(1)), "rows of {cols} in {stride}");
-        Self { data, cols, stride }
-    }
-
-    /// Number of rows.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.data.len() / self.stride.max(1)
-    }
-
-    /// Number of columns.
-    #[must_use]
-    pub fn cols(&self) -> usize {
-        self.cols
-    }
-
-    /// Row `i`, of length cols.
-    #[inline(always)]
-    #[must_use]
-    pub fn row(&self, i: usize) -> &'a [R] {
-        &self.data[i * self.stride..][..self.cols]
-    }
-}
-
-impl<'a, R: Real> RowsMut<'a, R> {
-    /// As [`Rows::new`].
-    ///
-    /// # Panics
-    /// As [`Rows::new`].
-    #[must_use]
-    pub fn new(data: &'a mut [R], cols: usize, stride: usize) -> Self {
-        assert!(cols <= stride && data.len().is_multiple_of(stride.max(1)), "rows of {cols} in {stride}");
-        Self { data, cols, stride }
-    }
-
-    /// Number of rows.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.data.len() / self.stride.max(1)
-    }
-
-    /// Number of columns.
-    #[must_use]
-    pub fn cols(&self) -> usize {
-        self.cols
-    }
-
-    /// Row `i`, of length cols.
-    #[inline(always)]
-    pub fn row_mut(&mut self, i: usize) -> &mut [R] {
-        &mut self.data[i * self.stride..][..self.cols]
-    }
-}
+use super::rows::{Rows, RowsMut};
 
 /// A matrix [depth, cols] packed into panels of columns, for one SIMD level.
 #[derive(Debug, Clone)]
@@ -380,7 +305,9 @@ fn add_row<L: Lane, const N: usize>(x: L::Real, w: [L; N], sums: &mut [L; N]) {
 }
 
 /// d_w += xᵀ d_y and d_b += the column sums of d_y: x is [B, k], d_y is [B, n], d_w holds [k, n] row
-/// after row, d_b has length n.
+/// after row, d_b has length n. The sums over the batch begin at zero and are added when they are done.
+///
+/// Where n is no multiple of a lane, rows of d_y with 16 numbers of padding are read four times faster.
 ///
 /// # Panics
 /// If the shapes do not agree.

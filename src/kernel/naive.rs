@@ -26,8 +26,9 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use super::adam::{AdamState, AdamStep};
 use super::map::{Activation, SELU_SCALE, SELU_SCALE_ALPHA};
-use super::matmul::{Rows, RowsMut, Start};
+use super::matmul::Start;
 use super::real::Real;
+use super::rows::{Rows, RowsMut};
 
 /// y = start + x w: x is [B, k], `w` holds [k, n] row after row, y is [B, n].
 ///

@@ -15,8 +15,8 @@
 
 use super::dispatch::{Kernel, Simd};
 use super::lane::Lane;
-use super::matmul::{Rows, RowsMut};
 use super::real::Real;
+use super::rows::{Rows, RowsMut};
 
 /// Accumulators of a sum: two AVX-512 registers of f64, whatever the level.
 const ACCUMULATORS: usize = 16;

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::super::dispatch::{Kernel, Simd};
 use super::super::lane::Lane;
 use super::super::map::{Activation, activate, multiply};
-use super::super::matmul::RowsMut;
 use super::super::real::Real;
+use super::super::rows::RowsMut;
 use super::super::{math, naive};
 use super::{Padded, bits, cases, levels, numbers};
 

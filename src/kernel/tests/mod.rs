@@ -7,8 +7,8 @@ mod sums;
 use proptest::prelude::ProptestConfig;
 
 use super::dispatch::{Simd, SimdLevel};
-use super::matmul::{Rows, RowsMut};
 use super::real::Real;
+use super::rows::{Rows, RowsMut};
 use crate::rng::{Purpose, Rng, Stream};
 
 /// Cases of each property: all tests of the kernels together take about two seconds.

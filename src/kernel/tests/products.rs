@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::super::dispatch::{Simd, SimdLevel};
-use super::super::matmul::{Layout, Panels, Rows, RowsMut, Start, product, weight_gradient};
+use super::super::matmul::{Layout, Panels, Start, product, weight_gradient};
 use super::super::naive;
 use super::super::real::Real;
+use super::super::rows::{Rows, RowsMut};
 use super::{Padded, bits, cases, levels, normals, numbers};
 
 /// A sum of n products and a start is off by at most (n + 1) u times the sum of the magnitudes (N. Higham,
