@@ -3,6 +3,7 @@ pub mod coupling;
 pub mod error;
 pub mod field;
 pub mod kernel;
+pub mod metrics;
 pub mod path;
 pub mod rng;
 pub mod tensor;

@@ -448,7 +448,7 @@ fn first_at_most(bound: f64, value: impl Fn(usize) -> f64) -> usize {
 mod tests {
     use super::*;
     use crate::rng::{Purpose, Rng};
-    use proptest::prelude::*;
+    use proptest::{prop_assert, proptest};
 
     /// The cost of every permutation of the rows from `i` on, by the definition.
     fn brute_force(cost: &Tensor<f64>, i: usize, taken: &mut [bool]) -> f64 {
