@@ -53,6 +53,7 @@ pub mod file;
 pub mod flow;
 pub mod kernel;
 pub mod likelihood;
+pub mod metrics;
 pub mod nn;
 pub mod objective;
 pub mod ode;
