@@ -5,6 +5,8 @@ pub mod field;
 pub mod kernel;
 pub mod metrics;
 pub mod path;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod rng;
 pub mod tensor;
 
