@@ -57,11 +57,25 @@ impl Canvas {
     ) {
         match points {
             [only] => self.capsule(*only, *only, radius, area),
-            _ => points.windows(2).for_each(|pair| self.capsule(pair[0], pair[1], radius, area)),
+            _ => points.windows(2).for_each(|pair| self.line(pair[0], pair[1], radius, area)),
         }
         for k in self.touched.drain(..) {
             self.pixels[k] = mix(self.pixels[k], colour, opacity * self.cover[k]);
             self.cover[k] = 0.0;
+        }
+    }
+
+    /// Adds the segment a b to the mark in short pieces, whose bounding boxes are small.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pieces")]
+    fn line(&mut self, a: (f64, f64), b: (f64, f64), radius: f64, area: Area) {
+        const PIECE: f64 = 12.0;
+        let pieces = ((b.0 - a.0).hypot(b.1 - a.1) / PIECE).clamp(1.0, 200.0) as u32;
+        let at = |k: u32| {
+            let s = f64::from(k) / f64::from(pieces);
+            (a.0 + s * (b.0 - a.0), a.1 + s * (b.1 - a.1))
+        };
+        for k in 0..pieces {
+            self.capsule(at(k), at(k + 1), radius, area);
         }
     }
 
@@ -81,13 +95,14 @@ impl Canvas {
             for column in columns.clone() {
                 let (x, y) = (column as f64 + 0.5 - a.0, row as f64 + 0.5 - a.1);
                 let s = if length > 0.0 { ((x * d + y * e) / length).clamp(0.0, 1.0) } else { 0.0 };
-                let covered = (reach - (x - s * d).hypot(y - s * e)).min(1.0) as f32;
+                let depth = reach - (x - s * d).hypot(y - s * e);
                 let k = row * self.width + column;
-                if covered > self.cover[k] {
+                // Not so if a runaway's coordinates overflow: NaN is no ink.
+                if depth > f64::from(self.cover[k]) {
                     if self.cover[k] <= 0.0 {
                         self.touched.push(k);
                     }
-                    self.cover[k] = covered;
+                    self.cover[k] = depth.min(1.0) as f32;
                 }
             }
         }
@@ -158,8 +173,7 @@ impl Page<'_> {
     pub(super) fn rectangle(&self, area: Area, colour: Colour) -> Result<()> {
         let corners = [(area.left, area.top), (area.right, area.bottom)]
             .map(|(x, y)| (whole(x * SCALE), whole(y * SCALE)));
-        // Both corners of plotters' rectangle belong to it.
-        let corners = [corners[0], (corners[1].0 - 1, corners[1].1 - 1)];
+        // Plotters' rectangle ends before its right column and its last row.
         self.area.draw(&Rectangle::new(corners, rgb(colour).filled())).map_err(|e| refused(&e))
     }
 }
@@ -246,6 +260,18 @@ mod tests {
             assert!(inside || p[0] > 254.0, "{x} {y}");
         }
         assert!(ink(&canvas) > 10.0);
+        // What overflows is not drawn at all.
+        let mut canvas = Canvas::new(20.0, 10.0);
+        canvas.mark(&[(-1e200, 1e250), (1e300, 5.0)], 3.0, area, BLACK, 1.0);
+        assert!(ink(&canvas) < 1e-6);
+    }
+
+    #[test]
+    fn a_rectangle_has_exactly_its_pixels() {
+        let edge = Area { left: 3.0, top: 1.0, right: 3.5, bottom: 4.0 };
+        let picture = Canvas::new(20.0, 10.0).finish(|page| page.rectangle(edge, BLACK)).unwrap();
+        let dark = (0..40 * 20).filter(|&k| picture.rgb[3 * k] < 255);
+        assert!(dark.eq((2..8).map(|row| row * 40 + 6)));
     }
 
     #[test]

@@ -77,7 +77,8 @@ pub fn density(grid: &Grid<'_>) -> Result<Picture> {
         bar.draw_right(page)?;
         let middle = (map.area.left + map.area.right) / 2.0;
         page.text(grid.title, (middle, 24.0), Anchor::Centre, 15.0, TEXT)?;
-        page.text("density / area", (bar.area.left, TOP - 9.0), Anchor::Left, 10.5, TEXT)
+        page.text("density,", (bar.area.left, TOP - 21.0), Anchor::Left, 10.5, TEXT)?;
+        page.text("per unit area", (bar.area.left, TOP - 8.0), Anchor::Left, 10.5, TEXT)
     })
 }
 
@@ -115,8 +116,8 @@ fn cell(x: f64, axis: (f64, f64), n: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::colour::bytes;
     use super::*;
-    use crate::plot::colour::bytes;
 
     /// The colour at a share of the map's width and height from its lower left corner.
     fn colour(picture: &Picture, right: usize, up: usize, width: usize, height: usize) -> [u8; 3] {

@@ -11,8 +11,9 @@ const HAIR: f64 = 0.5;
 const TICK: f64 = 4.0;
 /// Letters at the axes, points an em.
 const LABEL: f64 = 10.5;
-/// Points an axis number needs at least to itself.
-const SPACING: f64 = 64.0;
+/// Points that the numbers of an axis are apart at least: side by side, and one above the other.
+const ACROSS: f64 = 64.0;
+const UPWARD: f64 = 42.0;
 
 /// An interval of data, lower end first.
 pub(super) type Range = (f64, f64);
@@ -51,11 +52,11 @@ impl Frame {
     /// Draws faint lines at the ticks, under the data.
     pub(super) fn guides(&self, canvas: &mut Canvas) {
         let a = self.area;
-        for (x, _) in ticks(self.x, a.right - a.left) {
+        for (x, _) in ticks(self.x, (a.right - a.left) / ACROSS) {
             let left = self.at(x, 0.0).0 - HAIR / 2.0;
             canvas.fill(Area { left, right: left + HAIR, ..a }, |_, _| GUIDE);
         }
-        for (y, _) in ticks(self.y, a.bottom - a.top) {
+        for (y, _) in ticks(self.y, (a.bottom - a.top) / UPWARD) {
             let top = self.at(0.0, y).1 - HAIR / 2.0;
             canvas.fill(Area { top, bottom: top + HAIR, ..a }, |_, _| GUIDE);
         }
@@ -65,7 +66,7 @@ impl Frame {
     pub(super) fn draw(&self, page: &Page<'_>, numbers_of_y: bool) -> Result<()> {
         let a = self.area;
         outline(page, a)?;
-        for (x, text) in ticks(self.x, a.right - a.left) {
+        for (x, text) in ticks(self.x, (a.right - a.left) / ACROSS) {
             let x = self.at(x, 0.0).0;
             let (left, right) = (x - HAIR / 2.0, x + HAIR / 2.0);
             page.rectangle(Area { left, right, top: a.bottom, bottom: a.bottom + TICK }, LINE)?;
@@ -74,7 +75,7 @@ impl Frame {
         if !numbers_of_y {
             return Ok(());
         }
-        for (y, text) in ticks(self.y, a.bottom - a.top) {
+        for (y, text) in ticks(self.y, (a.bottom - a.top) / UPWARD) {
             let y = self.at(0.0, y).1;
             let (top, bottom) = (y - HAIR / 2.0, y + HAIR / 2.0);
             page.rectangle(Area { top, bottom, left: a.left - TICK, right: a.left }, LINE)?;
@@ -87,7 +88,7 @@ impl Frame {
     pub(super) fn draw_right(&self, page: &Page<'_>) -> Result<()> {
         let a = self.area;
         outline(page, a)?;
-        for (y, text) in ticks(self.y, a.bottom - a.top) {
+        for (y, text) in ticks(self.y, (a.bottom - a.top) / UPWARD) {
             let y = self.at(0.0, y).1;
             let (top, bottom) = (y - HAIR / 2.0, y + HAIR / 2.0);
             page.rectangle(Area { top, bottom, left: a.right, right: a.right + TICK }, LINE)?;
@@ -166,10 +167,9 @@ fn robust_range(set: &Tensor<f64>, column: usize) -> Range {
     (sorted[0].max(low - more), sorted[last].min(high + more))
 }
 
-/// Round numbers in a range that is `length` points long, with their text.
-fn ticks(range: Range, length: f64) -> Vec<(f64, String)> {
-    let most = (length / SPACING).max(1.0);
-    let least_step = (range.1 - range.0) / most;
+/// Round numbers in a range, about `most` at most, with their text.
+fn ticks(range: Range, most: f64) -> Vec<(f64, String)> {
+    let least_step = (range.1 - range.0) / most.max(1.0);
     let power = least_step.log10().floor();
     let step = [1.0, 2.0, 5.0, 10.0]
         .iter()
@@ -208,18 +208,18 @@ fn number(value: f64, step: f64) -> String {
 mod tests {
     use super::*;
 
-    fn texts(range: Range, length: f64) -> Vec<String> {
-        ticks(range, length).into_iter().map(|(_, text)| text).collect()
+    fn texts(range: Range, most: f64) -> Vec<String> {
+        ticks(range, most).into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
     fn ticks_are_round_and_few() {
-        assert_eq!(texts((-4.2, 4.2), 400.0), ["\u{2212}4", "\u{2212}2", "0", "2", "4"]);
-        assert_eq!(texts((0.0, 0.0275), 400.0), ["0", "0.005", "0.010", "0.015", "0.020", "0.025"]);
-        assert_eq!(texts((0.0, 3e9), 200.0), ["0", "1e9", "2e9", "3e9"]);
-        assert_eq!(texts((0.0, 2.5e-7), 200.0), ["0", "1e\u{2212}7", "2e\u{2212}7"]);
+        assert_eq!(texts((-4.2, 4.2), 6.0), ["\u{2212}4", "\u{2212}2", "0", "2", "4"]);
+        assert_eq!(texts((0.0, 0.0275), 6.0), ["0", "0.005", "0.010", "0.015", "0.020", "0.025"]);
+        assert_eq!(texts((0.0, 3e9), 3.0), ["0", "1e9", "2e9", "3e9"]);
+        assert_eq!(texts((0.0, 2.5e-7), 3.0), ["0", "1e\u{2212}7", "2e\u{2212}7"]);
         // Ranges at the edge of what a number resolves end, too.
-        assert!(ticks((1e16, 1e16 + 4.0), 400.0).len() <= 65);
+        assert!(ticks((1e16, 1e16 + 4.0), 6.0).len() <= 65);
     }
 
     #[test]

@@ -10,9 +10,11 @@
 //! same input gives the same bytes: one thread draws, in f32, in the order of the rows.
 //!
 //! # Source
-//! Text and frames: `plotters`, with a subset of DejaVu Sans 2.35 (`DejaVuSans-subset.ttf`: hinting and
-//! other glyphs removed with fontTools, the name kept, as its licence beside it allows). Points, lines
-//! and heat maps are drawn here, because they need positions between pixels and exact blending.
+//! Text and frames: `plotters`, with a subset of DejaVu Sans 2.35, `DejaVuSans-subset.ttf`, made with
+//! fontTools: hinting, layout tables and other glyphs left out, and an empty contour put at the origin of
+//! each glyph, because plotters places a glyph by the left end of its ink and so would lose the space
+//! before it. The licence beside it allows changes under a name without "Bitstream", "Vera" or "Arev".
+//! Points, lines and heat maps are drawn here: they need positions between pixels and exact blending.
 
 mod canvas;
 mod colour;

@@ -124,8 +124,8 @@ fn check(paths: &Paths<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::colour::bytes;
     use super::*;
-    use crate::plot::colour::bytes;
 
     fn colour(picture: &Picture, x: f64, y: f64) -> [u8; 3] {
         // Ranges [-0.05, 1.05] over 480 points from (46, 58) down to 538.
