@@ -58,6 +58,8 @@ pub mod nn;
 pub mod objective;
 pub mod ode;
 pub mod path;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod rng;
 pub mod source;
 pub mod tensor;

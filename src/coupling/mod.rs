@@ -15,6 +15,7 @@
 //! Tong et al. 2024, arXiv:2302.00482 (couplings); assignment: see [`assign`].
 
 mod assignment;
+mod scan;
 
 pub use assignment::{Assignment, assign};
 

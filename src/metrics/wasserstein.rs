@@ -17,7 +17,7 @@
 //! 8 n² bytes and the time of an assignment, seconds at the limit.
 //!
 //! # Source
-//! G. Peyré, M. Cuturi, "Computational Optimal Transport", 2019 (one dimension: section 2.6);
+//! G. Peyré, M. Cuturi, "Computational Optimal Transport", 2019 (one dimension, Gaussians);
 //! J. Rabin, G. Peyré, J. Delon, M. Bernot, "Wasserstein barycenter and its application to texture
 //! mixing", 2011 (sliced).
 
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn gaussians_come_to_their_closed_form() {
-        // W2²(N(0, I), N(m, s² I)) = |m|² + d (s - 1)², sliced: that over d (Peyré & Cuturi, remark 2.31).
+        // W2²(N(0, I), N(m, s² I)) = |m|² + d (s - 1)², sliced: that over d.
         let (n, d, s, m) = (2000, 2, 2.0, [3.0, 0.0]);
         let (a, b) = (normals(n, d, 2), affine(&normals(n, d, 3), s, &m));
         let square = 9.0 + 2.0 * 1.0;
