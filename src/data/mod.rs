@@ -1,7 +1,30 @@
 //! Data: toys that are drawn, tables that are read and written, and their standardisation.
+//!
+//! A table is CSV (feature `csv`) or NPY. What is read is f64 and finite; what is written has the
+//! precision it was computed in.
+//!
+//! # Limits
+//! - CSV: commas between cells, `.` in numbers, UTF-8, double quotes where needed, lines that end in LF,
+//!   CRLF or CR. Empty lines are skipped: in a table of one column a missing cell must be `NA` or `""`.
+//!   A header that consists of numbers alone cannot be told from a row.
+//! - NPY: versions 1 to 3, one or two dimensions, either order of bytes and of rows and columns; f4, f8,
+//!   integers (beyond 2^53 rounded to nearest) and booleans. Objects (pickles), structures, text,
+//!   complex numbers and half precision are refused.
+//! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
+#[cfg(feature = "csv")]
+mod csv;
+mod npy;
+mod npy_header;
 mod standardize;
+mod table;
 pub mod toy;
+mod writer;
 
+#[cfg(feature = "csv")]
+pub use csv::{read_csv, write_csv};
+pub use npy::{read_npy, write_npy, write_npy_vector};
 pub use standardize::Standardize;
+pub use table::{Header, Missing, ReadOptions, Table};
 pub use toy::Toy;
+pub use writer::{Shape, TableWriter};

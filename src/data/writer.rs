@@ -1,0 +1,294 @@
+//! [`TableWriter`]: a table that is written part by part, in constant memory.
+//!
+//! # Limits
+//! The number of rows must be known at the start: NPY states it before the numbers.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use super::npy::write_numbers;
+use super::npy_header::write_header;
+use super::table::Format;
+use crate::error::{Error, Result};
+use crate::file::AtomicFile;
+use crate::kernel::Real;
+use crate::tensor::Tensor;
+
+/// What messages call the path `-`.
+const STANDARD_OUTPUT: &str = "standard output";
+
+/// The shape of a table that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// [rows, cols].
+    Matrix {
+        /// Number of rows.
+        rows: usize,
+        /// Number of columns.
+        cols: usize,
+    },
+    /// `[rows]`: one number for each row; in CSV one column.
+    Vector {
+        /// Number of rows.
+        rows: usize,
+    },
+}
+
+impl Shape {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(self) -> usize {
+        match self {
+            Self::Matrix { rows, .. } | Self::Vector { rows } => rows,
+        }
+    }
+
+    /// Number of columns: 1 of a vector.
+    #[must_use]
+    pub fn cols(self) -> usize {
+        match self {
+            Self::Matrix { cols, .. } => cols,
+            Self::Vector { .. } => 1,
+        }
+    }
+}
+
+/// A table that is written part by part; the file appears when it is complete, by
+/// [`finish`](Self::finish). Numbers are written in the precision R.
+///
+/// # Example
+/// ```
+/// use pushforward::Tensor;
+/// use pushforward::data::{Shape, TableWriter};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("x.npy");
+/// let part = Tensor::from_rows(&[[1.0_f32, 2.0], [3.0, 4.0]]);
+/// let mut writer = TableWriter::create(&path, None, Shape::Matrix { rows: 4, cols: 2 })?;
+/// writer.push(&part)?;
+/// writer.push(&part)?;
+/// writer.finish()?;
+/// assert_eq!(std::fs::metadata(&path)?.len(), 128 + 4 * 2 * 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct TableWriter<R: Real = f32> {
+    path: PathBuf,
+    out: Out,
+    format: Format,
+    shape: Shape,
+    written: usize,
+    precision: PhantomData<R>,
+}
+
+#[derive(Debug)]
+enum Out {
+    File(AtomicFile),
+    Standard(BufWriter<Stdout>),
+}
+
+impl<R: Real> TableWriter<R> {
+    /// Begins a table as `.csv` or `.npy` by the extension of `path`, or as CSV on standard output if
+    /// that is `-`. NPY has no place for a header.
+    ///
+    /// # Errors
+    /// [`Error::Table`] for another extension, [`Error::Dimension`] for a header that does not fit the
+    /// shape, [`Error::Io`] if the file cannot be written; of standard output the source of that error
+    /// has the kind [`io::ErrorKind::BrokenPipe`] when its reader went away.
+    pub fn create(path: &Path, header: Option<&[String]>, shape: Shape) -> Result<Self> {
+        if let Some(names) = header.filter(|names| names.len() != shape.cols()) {
+            return Err(Error::Dimension {
+                what: "names in the header",
+                expected: shape.cols(),
+                found: names.len(),
+                remedy: "give one for each column",
+            });
+        }
+        let (path, format, out) = if path == Path::new("-") {
+            // A build without CSV refuses here.
+            let format = Format::of(Path::new("standard output.csv"))?;
+            (Path::new(STANDARD_OUTPUT), format, Out::Standard(BufWriter::new(io::stdout())))
+        } else {
+            (path, Format::of(path)?, Out::File(AtomicFile::create(path)?))
+        };
+        let path = path.to_path_buf();
+        let mut writer = Self { path, out, format, shape, written: 0, precision: PhantomData };
+        writer.begin(header).map_err(|source| writer.refused(source))?;
+        Ok(writer)
+    }
+
+    /// Writes the next rows.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] for another number of columns, or more rows than were announced;
+    /// [`Error::Io`] as in [`create`](Self::create).
+    pub fn push(&mut self, values: &Tensor<R>) -> Result<()> {
+        values.check_cols("columns to write", self.shape.cols(), "write the columns that were announced")?;
+        self.written += values.rows();
+        if self.written > self.shape.rows() {
+            return Err(self.miscounted());
+        }
+        self.append(values).map_err(|source| self.refused(source))
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if fewer rows were written than announced, [`Error::Io`] as in
+    /// [`create`](Self::create); the file is then as it was before.
+    pub fn finish(self) -> Result<()> {
+        if self.written != self.shape.rows() {
+            return Err(self.miscounted());
+        }
+        match self.out {
+            Out::File(file) => file.commit(),
+            Out::Standard(mut out) => {
+                out.flush().map_err(|source| Error::Io { action: "write", path: self.path, source })
+            }
+        }
+    }
+
+    fn begin(&mut self, header: Option<&[String]>) -> io::Result<()> {
+        match (self.format, header) {
+            #[cfg(feature = "csv")]
+            (Format::Csv, Some(names)) => super::csv::write_names(&mut self.out, names),
+            #[cfg(feature = "csv")]
+            (Format::Csv, None) => Ok(()),
+            (Format::Npy, _) => match self.shape {
+                Shape::Matrix { rows, cols } => write_header::<R>(&mut self.out, &[rows, cols]),
+                Shape::Vector { rows } => write_header::<R>(&mut self.out, &[rows]),
+            },
+        }
+    }
+
+    fn append(&mut self, values: &Tensor<R>) -> io::Result<()> {
+        match self.format {
+            #[cfg(feature = "csv")]
+            Format::Csv => super::csv::write_rows(&mut self.out, values),
+            Format::Npy => write_numbers(&mut self.out, values.as_slice()),
+        }
+    }
+
+    fn miscounted(&self) -> Error {
+        Error::Dimension {
+            what: "rows to write",
+            expected: self.shape.rows(),
+            found: self.written,
+            remedy: "write as many rows as were announced",
+        }
+    }
+
+    fn refused(&self, source: io::Error) -> Error {
+        Error::Io { action: "write", path: self.path.clone(), source }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Standard(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Standard(out) => out.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::npy::{write_npy, write_npy_vector};
+    use super::*;
+
+    fn table() -> Tensor {
+        Tensor::from_rows(&[[0.1, 1.0], [-2.5, 3.0], [4.0, 5e-9]])
+    }
+
+    /// Writes the rows of x one by one.
+    fn write(path: &Path, header: Option<&[String]>, shape: Shape, x: &Tensor) -> Vec<u8> {
+        let mut writer = TableWriter::create(path, header, shape).unwrap();
+        for i in 0..x.rows() {
+            assert!(!path.exists());
+            writer.push(&x.slice_rows(i..i + 1)).unwrap();
+        }
+        writer.finish().unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn npy_in_parts_is_npy_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (matrix, vector) = (folder.path().join("matrix.npy"), folder.path().join("vector.npy"));
+        let mut expected = Vec::new();
+        write_npy(&mut expected, &table()).unwrap();
+        assert!(write(&matrix, None, Shape::Matrix { rows: 3, cols: 2 }, &table()) == expected);
+        let x = Tensor::from_rows(&[[1.0], [2.0]]);
+        let mut expected = Vec::new();
+        write_npy_vector(&mut expected, x.as_slice()).unwrap();
+        assert!(write(&vector, None, Shape::Vector { rows: 2 }, &x) == expected);
+    }
+
+    #[cfg(feature = "csv")]
+    #[test]
+    fn csv_in_parts_is_csv_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.CSV");
+        let header = ["a".to_owned(), "b,c".to_owned()];
+        let written = write(&path, Some(&header), Shape::Matrix { rows: 3, cols: 2 }, &table());
+        assert_eq!(String::from_utf8(written).unwrap(), "a,\"b,c\"\n0.1,1\n-2.5,3\n4,5e-9\n");
+        std::fs::remove_file(&path).unwrap();
+        let x = Tensor::from_rows(&[[1.0], [2.0]]);
+        assert_eq!(write(&path, None, Shape::Vector { rows: 2 }, &x), b"1\n2\n");
+    }
+
+    #[test]
+    fn a_table_that_is_not_as_announced_never_appears() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        std::fs::write(&path, "old").unwrap();
+        let create = || TableWriter::create(&path, None, Shape::Matrix { rows: 2, cols: 2 }).unwrap();
+        assert!(create().push(&table()).is_err());
+        assert!(create().push(&Tensor::zeros(1, 3)).is_err());
+        let mut short = create();
+        short.push(&Tensor::zeros(1, 2)).unwrap();
+        assert!(short.finish().is_err());
+        drop(create());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_at_the_start() {
+        let shape = Shape::Matrix { rows: 2, cols: 2 };
+        let begin = |path: &str, header: Option<&[String]>| {
+            TableWriter::<f32>::create(Path::new(path), header, shape).unwrap_err().to_string()
+        };
+        assert!(begin("x.txt", None).contains("`.csv` or `.npy`"));
+        assert_eq!(begin("no/such/folder/x.npy", None), "cannot write no/such/folder/x.npy");
+        assert!(
+            begin("x.npy", Some(&["a".to_owned()])).starts_with("names in the header: found 1, expected 2")
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_reader_that_went_away_is_recognisable() {
+        use std::os::fd::AsRawFd as _;
+        let (reader, writer) = io::pipe().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe.npy");
+        std::os::unix::fs::symlink(format!("/proc/self/fd/{}", writer.as_raw_fd()), &path).unwrap();
+        let mut table = TableWriter::create(&path, None, Shape::Matrix { rows: 100_000, cols: 2 }).unwrap();
+        drop(reader);
+        match table.push(&Tensor::<f64>::zeros(100_000, 2)).unwrap_err() {
+            Error::Io { source, .. } => assert_eq!(source.kind(), io::ErrorKind::BrokenPipe),
+            other => panic!("{other}"),
+        }
+    }
+}
