@@ -202,7 +202,7 @@ impl Flow {
         streams: Streams,
     ) -> Result<Drawn<R>> {
         let solution = solver.solve(&self.velocity, &self.draw_source(rows, streams)?, 0.0..1.0)?;
-        Ok(Drawn { x: self.standardize.to_data(&solution.x).cast(), stats: solution.stats })
+        Ok(Drawn { x: self.standardize.to_data(&solution.x)?.cast(), stats: solution.stats })
     }
 
     /// The way of samples from source to target at `intervals` + 1 equally spaced times, in the units of the data.
@@ -218,7 +218,8 @@ impl Flow {
     ) -> Result<Trajectory<f64>> {
         let x_0 = self.draw_source(rows, streams)?;
         let Trajectory { t, x, stats } = solver.trajectory(&self.velocity, &x_0, 0.0..1.0, intervals)?;
-        Ok(Trajectory { t, x: x.iter().map(|x| self.standardize.to_data(x)).collect(), stats })
+        let x = x.iter().map(|x| self.standardize.to_data(x)).collect::<Result<_>>()?;
+        Ok(Trajectory { t, x, stats })
     }
 
     fn draw_source(&self, rows: Range<usize>, streams: Streams) -> Result<Tensor<f32>> {
@@ -256,7 +257,7 @@ impl Flow {
         )?;
         x.check_finite("the matrix to score", "leave such rows out")?;
         let x: Tensor<f64> = x.cast();
-        let z = self.standardize.to_model(&x).cast::<f32>();
+        let z = self.standardize.to_model(&x)?.cast::<f32>();
         z.check_finite("a row in the network's units", "it is too far from the training data to be scored")?;
         let mut scores = likelihood::log_density(&self.velocity, self.source, &z, divergence, *solver)?;
         let log_det = self.standardize.log_det();
@@ -310,7 +311,6 @@ impl Flow {
     fn restore(stored: Stored, file: &Path) -> Result<Self> {
         let Stored { shape, parameters, path, source, standardize, header, record } = stored;
         let build = || -> Result<Self> {
-            standardize.check()?;
             let velocity = Mlp::from_parameters(shape, parameters)?;
             let flow =
                 Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;

@@ -177,7 +177,7 @@ impl Trainer {
             Standardization::On => Standardize::fit(&x_1)?,
             Standardization::Off => Standardize::identity(x_1.cols()),
         };
-        let z_1 = standardize.to_model(&x_1).cast();
+        let z_1 = standardize.to_model(&x_1)?.cast();
         z_1.check_finite("the training data", "standardise them, or give numbers that fit 32 bits")?;
         // Checks the dimensions before anything is computed.
         let flow = Flow::new(velocity, self.path, self.source).with_standardize(standardize)?;
