@@ -54,7 +54,7 @@ fn facts(flow: &Flow, bytes: &[u8]) -> Value {
 /// The same for people: one fact a line, then the columns.
 fn print(flow: &Flow, facts: &Value) -> io::Result<()> {
     let mut list = Table::new();
-    list.load_preset(presets::NOTHING);
+    list.load_style(presets::NOTHING);
     let in_columns = ["header", "mean", "std", "constants", "training"];
     let training = facts["training"].as_object().into_iter().flatten();
     let repeated = ["coupling", "simd"];
@@ -67,7 +67,7 @@ fn print(flow: &Flow, facts: &Value) -> io::Result<()> {
         list.add_row([format!("training.{name}"), plain(value)]);
     }
     let mut columns = Table::new();
-    columns.load_preset(presets::NOTHING).set_header(["column", "mean", "std", ""]);
+    columns.load_style(presets::NOTHING).set_header(["column", "mean", "std", ""]);
     let standardize = flow.standardize();
     for (j, (mean, std)) in standardize.mean().iter().zip(standardize.std()).enumerate() {
         let name = flow.header().map_or_else(|| format!("x{}", j + 1), |names| names[j].clone());
