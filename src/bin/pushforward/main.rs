@@ -1,2 +1,74 @@
-//! The program.
-fn main() {}
+//! The program `pushforward`: train, sample, score and look at flows from the command line.
+
+mod args;
+mod console;
+mod demo;
+mod info;
+mod input;
+mod sample;
+mod score;
+mod train;
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use pushforward::Error;
+
+use crate::args::{Args, Command};
+use crate::console::{Interrupted, Usage, warn};
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+/// 128 and the number of SIGINT, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print(); // a closed pipe has no reader to tell
+            return if error.use_stderr() { ExitCode::from(WRONG_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            warn(format_args!("error: {error:#}"));
+            ExitCode::from(status(&error))
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let threads = args.common.threads.map_or(0, usize::from); // 0: one for each core
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let common = &args.common;
+    pool.context("cannot start the threads")?.install(|| match &args.command {
+        Command::Demo(args) => demo::run(args, common),
+        Command::Train(args) => train::run(args, common),
+        Command::Sample(args) => sample::run(args, common),
+        Command::Score(args) => score::run(args, common),
+        Command::Info(args) => info::run(args, common),
+    })
+}
+
+/// Whoever read the output has seen enough: that is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io =
+        |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    error.chain().any(|cause| io(cause) == Some(io::ErrorKind::BrokenPipe))
+}
+
+fn status(error: &anyhow::Error) -> u8 {
+    if error.is::<Interrupted>() {
+        return INTERRUPTED;
+    }
+    match error.downcast_ref() {
+        Some(Error::Setting { .. } | Error::Unknown { .. } | Error::Simd { .. }) => WRONG_USAGE,
+        _ if error.is::<Usage>() => WRONG_USAGE,
+        _ => FAILED,
+    }
+}

@@ -1,0 +1,308 @@
+//! What the program understands: commands, flags, their words and defaults.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgAction, ArgGroup, Parser, Subcommand};
+use pushforward::data::Missing;
+use pushforward::kernel::Activation;
+use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
+use pushforward::ode::Method;
+use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver, Source};
+
+use crate::input::Data;
+
+/// Flow matching on a CPU: learn a velocity field from data, draw samples, score rows.
+#[derive(Debug, Parser)]
+#[command(name = "pushforward", version)]
+#[command(after_help = "Exit status: 0 done, 1 the run failed, 2 wrong usage, 130 after Ctrl-C.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Do the whole job on built-in data: train, sample, score, draw pictures
+    Demo(DemoArgs),
+    /// Fit a velocity to the rows of a table
+    Train(TrainArgs),
+    /// Draw new rows from a model
+    Sample(SampleArgs),
+    /// Find the log-density of rows, in nats and in the units of the data
+    Score(ScoreArgs),
+    /// Say what a model file holds
+    Info(InfoArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// All random numbers follow from it
+    #[arg(long, value_name = "N", global = true, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Number of threads; it never changes a result [default: one for each core]
+    #[arg(long, value_name = "N", global = true)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Instructions to use: auto, portable, avx2 or avx512; it may change the last bits
+    #[arg(long, value_name = "LEVEL", global = true, default_value_t = SimdChoice::Auto)]
+    pub(crate) simd: SimdChoice,
+    /// Print one JSON object to standard output at the end
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress and no summary; warnings and errors stay
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for what it writes
+    #[arg(long, value_name = "DIR", default_value = "pushforward-demo")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrainArgs {
+    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N]
+    ///
+    /// NAME is one of checkerboard, moons, 8gaussians, rings, pinwheel, swissroll, spirals, gaussian;
+    /// N is the number of rows, 100000 if left out.
+    pub(crate) data: Data,
+    /// The file for the model; an old one is replaced once the new one is complete
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+    /// Where samples start: normal
+    #[arg(long, value_name = "WORD", default_value_t = Source::Normal)]
+    pub(crate) source: Source,
+    /// How source and target rows are paired: independent
+    #[arg(long, value_name = "WORD", default_value_t = Coupling::default())]
+    pub(crate) coupling: Coupling,
+    /// The path from source to target: condot
+    #[arg(long, value_name = "WORD", default_value_t = Scheduler::default())]
+    pub(crate) scheduler: Scheduler,
+    /// Widths of the hidden layers
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [64, 64, 64])]
+    pub(crate) hidden: Vec<usize>,
+    /// Between the layers: silu, gelu, tanh, relu, selu or softplus
+    #[arg(long, value_name = "WORD", default_value_t = Activation::default())]
+    pub(crate) activation: Activation,
+    /// What the network sees of the time: raw or fourier:K (K from 1 to 256)
+    #[arg(long, value_name = "WORD", default_value_t = TimeEmbedding::default())]
+    pub(crate) time_embedding: TimeEmbedding,
+    /// Rows of a batch [default: 512]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<NonZeroUsize>,
+    /// Training steps [default: 5000]
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<NonZeroU64>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = Adam::default().lr)]
+    pub(crate) lr: f64,
+    /// How the learning rate runs: constant, cosine or linear
+    #[arg(long, value_name = "WORD", default_value_t = LrSchedule::default())]
+    pub(crate) lr_schedule: LrSchedule,
+    /// Steps over which the learning rate rises
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) warmup: u64,
+    /// Decoupled weight decay
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(default_value_t = Adam::default().weight_decay)]
+    pub(crate) weight_decay: f64,
+    /// Largest norm of the gradient [default: no limit]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    pub(crate) clip: Option<f64>,
+    /// Decay of the average of the parameters, or off
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
+    #[arg(default_value_t = Ema(Adam::default().ema))]
+    pub(crate) ema: Ema,
+    /// Bring columns to mean 0 and standard deviation 1 for the network: on or off
+    #[arg(long, value_name = "on|off", action = ArgAction::Set, default_value = "on", value_parser = on_or_off)]
+    pub(crate) standardize: bool,
+    /// File for the course of the training, JSON lines: at most about 1000 of its steps
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub(crate) log: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadArgs {
+    /// A row with a missing cell (empty, NA, NaN) is an error or is left out: error or drop
+    #[arg(long, value_name = "WORD", default_value_t = Missing::default())]
+    pub(crate) missing: Missing,
+    /// The first line of a CSV table holds numbers like all others [default: detected]
+    #[arg(long)]
+    pub(crate) no_header: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("which rows").required(true).args(["n", "rows"])))]
+pub(crate) struct SampleArgs {
+    /// A file that `train` wrote
+    pub(crate) model: PathBuf,
+    /// Number of rows
+    #[arg(short, value_name = "N", value_parser = at_least_one)]
+    pub(crate) n: Option<usize>,
+    /// Rows A to B - 1 of the one sequence that belongs to the seed
+    #[arg(long, value_name = "A..B", value_parser = range)]
+    pub(crate) rows: Option<Range<usize>>,
+    /// file.csv, file.npy, or - for CSV on standard output
+    #[arg(short, long, value_name = "OUT", default_value = "-")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) solver: SolverArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScoreArgs {
+    /// A file that `train` wrote
+    pub(crate) model: PathBuf,
+    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N]
+    pub(crate) data: Data,
+    /// file.csv, file.npy, or - for CSV on standard output [default: -, with --json none]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+    /// Rows A to B - 1 of the table only
+    #[arg(long, value_name = "A..B", value_parser = range)]
+    pub(crate) rows: Option<Range<usize>>,
+    /// How the divergence of the velocity is found: exact
+    #[arg(long, value_name = "WORD", default_value_t = Divergence::default())]
+    pub(crate) divergence: Divergence,
+    #[command(flatten)]
+    pub(crate) solver: SolverArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SolverArgs {
+    /// ODE solver: euler, midpoint, heun or rk4
+    #[arg(long, value_name = "WORD", default_value_t = Method::Midpoint)]
+    solver: Method,
+    /// Steps of the solver [default: 100]
+    #[arg(long, value_name = "N")]
+    steps: Option<NonZeroU32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InfoArgs {
+    /// A file that `train` wrote
+    pub(crate) model: PathBuf,
+}
+
+impl SolverArgs {
+    /// The solver that these flags describe.
+    pub(crate) fn solver(&self) -> Solver {
+        let solver = Solver::new(self.solver);
+        self.steps.map_or(solver, |steps| solver.steps(steps.get()))
+    }
+}
+
+impl Common {
+    /// The SIMD level to compute with, if this CPU has it.
+    pub(crate) fn simd(&self) -> pushforward::Result<Simd> {
+        match self.simd {
+            SimdChoice::Auto => Ok(Simd::detect()),
+            SimdChoice::Level(level) => Simd::of(level),
+        }
+    }
+}
+
+/// `auto` or a level.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SimdChoice {
+    Auto,
+    Level(SimdLevel),
+}
+
+impl fmt::Display for SimdChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Level(level) => level.fmt(f),
+        }
+    }
+}
+
+impl FromStr for SimdChoice {
+    type Err = pushforward::Error;
+
+    fn from_str(word: &str) -> pushforward::Result<Self> {
+        if word == "auto" { Ok(Self::Auto) } else { word.parse().map(Self::Level) }
+    }
+}
+
+/// The decay of an average, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ema(pub(crate) Option<f64>);
+
+impl fmt::Display for Ema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(decay) => decay.fmt(f),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+impl FromStr for Ema {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        if word == "off" {
+            return Ok(Self(None));
+        }
+        word.parse().map(|decay| Self(Some(decay))).map_err(|_| "give a number from 0 to below 1, or `off`")
+    }
+}
+
+fn on_or_off(word: &str) -> Result<bool, &'static str> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("give `on` or `off`"),
+    }
+}
+
+fn at_least_one(word: &str) -> Result<usize, &'static str> {
+    word.parse().ok().filter(|&n| n > 0).ok_or("give a whole number of at least 1")
+}
+
+fn range(word: &str) -> Result<Range<usize>, &'static str> {
+    let ends = word.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
+    ends.filter(|rows| !rows.is_empty()).ok_or("give A..B, whole numbers with A below B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definitions_fit_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_default_of_the_solver_is_the_one_the_help_names() {
+        assert_eq!(Solver::new(Method::Midpoint).steps, 100);
+    }
+
+    #[test]
+    fn ranges_are_half_open_and_not_empty() {
+        assert_eq!(range("3..5"), Ok(3..5));
+        for word in ["5..5", "5..3", "5", "..", "1..", "-1..4", "1..=4", "a..b"] {
+            assert!(range(word).is_err(), "{word}");
+        }
+        assert_eq!(at_least_one("1"), Ok(1));
+        for word in ["0", "-1", "1.5", "", "99999999999999999999999"] {
+            assert!(at_least_one(word).is_err(), "{word}");
+        }
+    }
+}

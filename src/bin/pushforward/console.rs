@@ -1,0 +1,95 @@
+//! What the program says, and Ctrl-C.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::Common;
+
+/// A use of the program that makes no sense: exit status 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) &'static str);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Ctrl-C was pressed: exit status 130.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Whether Ctrl-C was pressed; loops look at it. Before it is made, Ctrl-C ends the program at once.
+#[derive(Debug)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// From now on Ctrl-C only sets a flag. To be called once.
+    pub(crate) fn watch() -> anyhow::Result<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = Arc::clone(&flag);
+        ctrlc::set_handler(move || set.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+        Ok(Self(flag))
+    }
+
+    /// An error once Ctrl-C was pressed.
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
+        if self.0.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
+    }
+}
+
+impl Common {
+    /// Says something on standard error unless `--quiet`.
+    pub(crate) fn say(&self, text: fmt::Arguments<'_>) {
+        if !self.quiet {
+            warn(text);
+        }
+    }
+
+    /// A progress bar on standard error, if that is a terminal.
+    pub(crate) fn progress(&self, length: u64) -> ProgressBar {
+        if self.quiet {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} {eta}");
+        ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    }
+
+    /// Prints the result as one line of JSON, if asked for.
+    pub(crate) fn print_json(&self, value: &serde_json::Value) -> io::Result<()> {
+        if self.json {
+            writeln!(io::stdout(), "{value}")?;
+        }
+        Ok(())
+    }
+
+    /// Standard output holds the data or the JSON, not both.
+    pub(crate) fn check_output(&self, output: &Path) -> Result<(), Usage> {
+        if self.json && output == Path::new("-") {
+            return Err(Usage("--json takes standard output: give the data a file with -o"));
+        }
+        Ok(())
+    }
+}
+
+/// Says something on standard error.
+pub(crate) fn warn(text: fmt::Arguments<'_>) {
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{text}");
+}

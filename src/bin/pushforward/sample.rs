@@ -1,0 +1,67 @@
+//! `pushforward sample`: draws new rows from a model.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use pushforward::data::{Shape, TableWriter};
+use pushforward::ode::Stats;
+use pushforward::rng::Purpose;
+use pushforward::{Flow, Real, Rng};
+use serde_json::json;
+
+use crate::args::{Common, SampleArgs};
+use crate::console::Interrupt;
+
+/// Rows that are in memory at a time.
+const CHUNK: usize = 1 << 16;
+
+pub(crate) fn run(args: &SampleArgs, common: &Common) -> anyhow::Result<()> {
+    let simd = common.simd()?;
+    common.check_output(&args.output)?;
+    let flow = Flow::load(&args.model)?.with_simd(simd);
+    let rows = args.rows.clone().unwrap_or(0..args.n.unwrap_or(0));
+    let start = Instant::now();
+    let stats = if flow.standardize().fits_f32() {
+        draw::<f32>(&flow, rows.clone(), args, common)?
+    } else {
+        draw::<f64>(&flow, rows.clone(), args, common)?
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    common.say(format_args!("{} rows in {seconds:.2} s, {} NFE", rows.len(), stats.nfe));
+    common.print_json(&json!({
+        "rows": rows.len(),
+        "nfe": stats.nfe,
+        "accepted": stats.accepted,
+        "rejected": stats.rejected,
+        "seconds": seconds,
+        "seed": common.seed,
+        "simd": simd.level(),
+    }))?;
+    Ok(())
+}
+
+/// Draws chunk after chunk: sample i depends on the seed and on i only.
+fn draw<R: Real>(
+    flow: &Flow,
+    rows: Range<usize>,
+    args: &SampleArgs,
+    common: &Common,
+) -> anyhow::Result<Stats> {
+    let (solver, streams) = (args.solver.solver(), Rng::from_seed(common.seed).fork(Purpose::Source));
+    let shape = Shape::Matrix { rows: rows.len(), cols: flow.dim() };
+    let interrupt = Interrupt::watch()?;
+    let mut writer = TableWriter::<R>::create(&args.output, flow.header(), shape)?;
+    let bar = common.progress(rows.len() as u64);
+    let mut stats = Stats::default();
+    for first in rows.clone().step_by(CHUNK) {
+        interrupt.check()?;
+        let last = rows.end.min(first.saturating_add(CHUNK));
+        let drawn = flow.sample_rows(first..last, &solver, streams)?;
+        writer.push(&drawn.x)?;
+        bar.inc((last - first) as u64);
+        stats = drawn.stats; // the same for all rows
+    }
+    writer.finish()?;
+    bar.finish_and_clear();
+    Ok(stats)
+}
