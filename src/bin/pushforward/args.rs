@@ -69,10 +69,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
-    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N]
-    ///
-    /// NAME is one of checkerboard, moons, 8gaussians, rings, pinwheel, swissroll, spirals, gaussian;
-    /// N is the number of rows, 100000 if left out.
+    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
+    /// moons, 8gaussians, rings, pinwheel, swissroll, spirals or gaussian
     pub(crate) data: Data,
     /// The file for the model; an old one is replaced once the new one is complete
     #[arg(short, long, value_name = "MODEL")]
@@ -89,7 +87,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "WORD", default_value_t = Scheduler::default())]
     pub(crate) scheduler: Scheduler,
     /// Widths of the hidden layers
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [64, 64, 64])]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "64,64,64")]
     pub(crate) hidden: Vec<usize>,
     /// Between the layers: silu, gelu, tanh, relu, selu or softplus
     #[arg(long, value_name = "WORD", default_value_t = Activation::default())]
