@@ -4,6 +4,7 @@ use pushforward::{
     AffinePath, Coupling, Divergence, Mlp, Rng, Scheduler, Solver, Tensor, Trainer, data::toy,
 };
 
+#[allow(clippy::print_stdout, reason = "an example shows its result")]
 fn main() -> pushforward::Result<()> {
     let mut rng = Rng::from_seed(0);
     let x_1: Tensor = toy::checkerboard(100_000, &mut rng); // target samples, [100000, 2]
