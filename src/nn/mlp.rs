@@ -7,8 +7,10 @@
 //! f is the activation. The parameters are flat: w_1 as [inputs, outputs], row after row, b_1, w_2, b_2 and so on.
 //! At the start every weight of a layer with k inputs is uniform in ±g sqrt(3 / k), of variance g² / k, and every
 //! bias uniform in ±g / sqrt(k); g is 1, and 2 in the first layer: its units then bend at places spread over
-//! the data, which a network of few inputs needs to draw sharp edges (on the checkerboard, 6000 steps: 88 %
-//! of the samples inside the squares instead of 84 %).
+//! the data. What that gains is speed of learning: on the checkerboard, share of samples inside the squares, seeds
+//! 1, 2, 3, with g = 1 against g = 2: 85.0, 83.9, 84.0 % against 88.4, 87.4, 88.3 % after 6000 steps (96 x 3, batch 512),
+//! but only 96.5, 96.2, 96.6 % against 96.7, 96.6, 96.7 % after 20,000 (64 x 5, batch 1024). It was tried in two
+//! dimensions only.
 //!
 //! # Shapes
 //! t has length B, x and u are [B, d].
