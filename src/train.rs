@@ -33,6 +33,9 @@ use crate::tensor::Tensor;
 /// The most gradients that are kept apart until they are added: no more threads than this help a step.
 const SLOTS: usize = 8;
 
+/// The most rows of a batch: a larger number is a slip, and one step of it would take minutes.
+const LARGEST_BATCH: usize = 1 << 24;
+
 /// The number of last losses whose mean goes into the record.
 const RECENT: usize = 100;
 
@@ -209,8 +212,9 @@ impl Trainer {
         if self.steps == 0 {
             return Err(Error::Setting { name: "steps", value: "0".into(), remedy: at_least_one });
         }
-        if self.batch == 0 {
-            return Err(Error::Setting { name: "batch", value: "0".into(), remedy: at_least_one });
+        if !(1..=LARGEST_BATCH).contains(&self.batch) {
+            let remedy = "give a whole number from 1 to 16777216";
+            return Err(Error::Setting { name: "batch", value: self.batch.to_string(), remedy });
         }
         if self.warmup >= self.steps {
             return Err(Error::Setting {

@@ -478,6 +478,8 @@ fn wrong_settings_are_refused_before_the_work() {
     for (flag, value, words) in [
         ("--steps", "0", &["--steps", "'0'"][..]),
         ("--batch", "0", &["--batch", "'0'"]),
+        ("--batch", "99999999999999", &["`batch` is 99999999999999", "16777216"]),
+        ("--hidden", "1000000,1000000", &["`hidden` is [1000000, 1000000]", "at most"]),
         ("--threads", "0", &["--threads"]),
         ("--lr", "nan", &["`lr` is NaN"]),
         ("--lr", "-1", &["`lr` is -1"]),

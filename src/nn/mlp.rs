@@ -55,6 +55,8 @@ pub struct MlpVars {
 impl MlpShape {
     /// The most numbers of one width, of d, or of the layers: a bound that a damaged file cannot pass.
     const LARGEST: usize = 1 << 20;
+    /// The most parameters of a network: 1 GiB as f32, half of what a model file may hold.
+    const MOST_PARAMETERS: usize = 1 << 28;
 
     /// A network with the default activation (`silu`) and time embedding (`raw`).
     #[must_use]
@@ -234,10 +236,10 @@ impl MlpShape {
     /// Number of parameters of a shape whose sizes are in range.
     fn checked(&self) -> Result<usize> {
         self.check()?;
-        self.parameters().ok_or(Error::Setting {
+        self.parameters().filter(|&count| count <= Self::MOST_PARAMETERS).ok_or_else(|| Error::Setting {
             name: "hidden",
             value: format!("{:?}", self.hidden),
-            remedy: "give fewer or narrower layers: the parameters cannot be counted",
+            remedy: "give fewer or narrower layers: a network has at most 268435456 parameters",
         })
     }
 }
