@@ -481,6 +481,7 @@ fn wrong_settings_are_refused_before_the_work() {
         ("--batch", "99999999999999", &["`batch` is 99999999999999", "16777216"]),
         ("--hidden", "1000000,1000000", &["`hidden` is [1000000, 1000000]", "at most"]),
         ("--threads", "0", &["--threads"]),
+        ("--threads", "999999999", &["--threads", "1024"]),
         ("--lr", "nan", &["`lr` is NaN"]),
         ("--lr", "-1", &["`lr` is -1"]),
         ("--lr", "inf", &["`lr` is inf"]),

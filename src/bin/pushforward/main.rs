@@ -21,6 +21,8 @@ use crate::console::{Interrupted, Usage, warn};
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+/// More than any machine gains from: starting a million threads would take minutes and fail.
+const MOST_THREADS: usize = 1024;
 /// 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
 
@@ -44,6 +46,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.common.threads.map_or(0, usize::from); // 0: one for each core
+    if threads > MOST_THREADS {
+        return Err(Usage("--threads takes at most 1024").into());
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let common = &args.common;
     pool.context("cannot start the threads")?.install(|| match &args.command {
