@@ -68,9 +68,9 @@ pub struct Objective {
 #[derive(Debug)]
 pub struct ObjectiveWorker<R> {
     replay: Replay<R>,
-    x_0: Vec<R>,
-    x_t: Vec<R>,
-    dx_t: Vec<R>,
+    x_0: Vec<R>,  // [ROWS_PER_BLOCK, d]
+    x_t: Vec<R>,  // [d]
+    dx_t: Vec<R>, // [d]
 }
 
 impl Objective {
@@ -91,7 +91,7 @@ impl Objective {
         let derivatives = Derivatives { parameters: true, ..Derivatives::default() };
         ObjectiveWorker {
             replay: Replay::new(Arc::clone(&self.tape), ROWS_PER_BLOCK, derivatives),
-            x_0: zeros.clone(),
+            x_0: vec![R::ZERO; ROWS_PER_BLOCK * zeros.len()],
             x_t: zeros.clone(),
             dx_t: zeros,
         }
@@ -116,11 +116,12 @@ impl Objective {
         weight: f64,
         gradient: &mut [R],
     ) -> f64 {
-        for i in 0..rows {
+        let d = x_1.cols();
+        self.source.draw(stream, &mut worker.x_0[..rows * d]);
+        for (i, x_0) in worker.x_0.chunks_exact(d).take(rows).enumerate() {
             let x_1 = x_1.row(stream.below(x_1.rows()));
             let t = stream.uniform();
-            self.source.draw(stream, &mut worker.x_0);
-            self.path.point(t, &worker.x_0, x_1, &mut worker.x_t, &mut worker.dx_t); // E13
+            self.path.point(t, x_0, x_1, &mut worker.x_t, &mut worker.dx_t); // E13
             worker.replay.input_mut(self.network.t, rows).row_mut(i)[0] = R::from_f64(t);
             worker.replay.input_mut(self.network.x, rows).row_mut(i).copy_from_slice(&worker.x_t);
             worker.replay.input_mut(self.target, rows).row_mut(i).copy_from_slice(&worker.dx_t);

@@ -192,7 +192,7 @@ impl Trainer {
             .collect();
         Ok(Run {
             velocity: flow.velocity().clone(),
-            optimizer: Optimizer::new(self.adam, flow.velocity().parameters()),
+            optimizer: Optimizer::new(self.adam, flow.velocity().weights()),
             flow,
             objective,
             rows: z_1.rows() as u64,
@@ -202,7 +202,7 @@ impl Trainer {
             slots,
             done: 0,
             losses: VecDeque::with_capacity(RECENT),
-            diverged: false,
+            state: State::Running,
             trainer: self,
         })
     }
@@ -255,7 +255,17 @@ pub struct Run {
     slots: Vec<Slot>,
     done: u64,
     losses: VecDeque<f64>,
-    diverged: bool,
+    state: State,
+}
+
+/// Whether a training goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    /// The loss at the parameters is not finite.
+    LossDiverged,
+    /// The loss was finite and its gradient was not, which the last step has followed.
+    GradientDiverged,
 }
 
 /// One part of a batch: its memory, gradient and loss.
@@ -270,7 +280,7 @@ impl Run {
     /// Whether every step was made, or the run diverged.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.diverged || self.done == self.trainer.steps
+        self.state != State::Running || self.done == self.trainer.steps
     }
 
     /// Steps made so far.
@@ -319,16 +329,22 @@ impl Run {
             }
         });
         let loss = self.slots.iter().map(|slot| slot.loss).sum::<f64>() / batch as f64; // E11
-        let simd = weights.simd();
-        let gradients: Vec<&[f32]> = self.slots.iter().map(|slot| slot.gradient.as_slice()).collect();
-        let gradient_norm = self.optimizer.collect(simd, &gradients);
-        if !loss.is_finite() || !gradient_norm.is_finite() {
-            self.diverged = true;
+        if !loss.is_finite() {
+            self.state = State::LossDiverged;
             return Err(Error::Diverged { step: self.done + 1, loss });
         }
         let lr = self.trainer.adam.lr
             * self.trainer.lr_schedule.factor(self.done, self.trainer.steps, self.trainer.warmup);
-        self.velocity.weights_mut().update(|theta| self.optimizer.step(simd, theta, lr, gradient_norm));
+        let mut gradients = [[].as_slice(); SLOTS];
+        for (gradient, slot) in gradients.iter_mut().zip(&self.slots) {
+            *gradient = &slot.gradient;
+        }
+        let gradients = &gradients[..slots];
+        let gradient_norm = self.optimizer.step(self.velocity.weights_mut(), gradients, lr);
+        if !gradient_norm.is_finite() {
+            self.state = State::GradientDiverged;
+            return Err(Error::Diverged { step: self.done + 1, loss });
+        }
         self.done += 1;
         if self.losses.len() == RECENT {
             self.losses.pop_front();
@@ -350,10 +366,13 @@ impl Run {
     /// # Errors
     /// [`Error::NotFinite`] if a parameter is not finite.
     pub fn flow(&self) -> Result<Flow> {
-        let theta = if self.diverged { self.optimizer.previous() } else { self.velocity.parameters() };
-        let shape = self.velocity.shape().clone();
+        let theta = match self.state {
+            State::Running => self.optimizer.averaged(self.velocity.parameters()),
+            State::LossDiverged => self.optimizer.averaged(&self.optimizer.previous()),
+            State::GradientDiverged => self.optimizer.averaged_before(),
+        };
         let simd = self.velocity.weights().simd();
-        let velocity = Mlp::from_parameters(shape, self.optimizer.averaged(theta))?.with_simd(simd);
+        let velocity = Mlp::from_parameters(self.velocity.shape().clone(), theta)?.with_simd(simd);
         let t = &self.trainer;
         let flow = Flow::new(velocity, t.path, t.source).with_standardize(self.flow.standardize().clone())?;
         Ok(flow.with_record(TrainingRecord {

@@ -1,7 +1,6 @@
 //! The network, its derivatives, its optimiser and its log-density against PyTorch: golden/pytorch.json holds what
 //! golden/pytorch.py computed in f64, and every number of it is compared here at every SIMD level of this CPU.
 
-use pushforward::autodiff::Weights;
 use pushforward::kernel::{Activation, RowsMut, activate};
 use pushforward::likelihood::log_density;
 use pushforward::nn::{Adam, MlpShape, Optimizer};
@@ -257,15 +256,13 @@ impl AdamW {
         };
         let (mut mlp, sample) = (network.mlp(simd), network.sample());
         let objective = Objective::new(mlp.shape(), AffinePath::default(), Source::Normal);
-        let mut optimizer = Optimizer::new(settings, mlp.parameters());
+        let mut optimizer = Optimizer::new(settings, mlp.weights());
         let mut course = Course { theta: Vec::new(), averaged: Vec::new(), norms: Vec::new() };
         for _ in 0..self.theta.len() {
             let before = mlp.parameters().to_vec();
             let (_, gradient) = objective.gradient(mlp.weights(), &sample);
-            let norm = optimizer.collect(simd, &[&gradient]);
-            let weights: &mut Weights<f64> = mlp.weights_mut();
-            weights.update(|theta| optimizer.step(simd, theta, settings.lr, norm));
-            assert_close("the parameters before the step", optimizer.previous(), &before, EXACT);
+            let norm = optimizer.step(mlp.weights_mut(), &[&gradient], settings.lr);
+            assert_close("the parameters before the step", &optimizer.previous(), &before, EXACT);
             course.theta.push(mlp.parameters().to_vec());
             course.averaged.push(optimizer.averaged(mlp.parameters()));
             course.norms.push(norm);

@@ -6,7 +6,7 @@
 use super::replay::{Buffer, Cotangents};
 use super::tape::Var;
 use super::weights::Weights;
-use crate::kernel::{Activation, Real, Start, activate, multiply, product, weight_gradient};
+use crate::kernel::{Activation, Real, Start, activate, apply, multiply, product, weight_gradient};
 
 /// One operation.
 #[derive(Debug, Clone)]
@@ -136,13 +136,13 @@ pub(super) struct Linear {
 }
 
 impl Linear {
-    /// Writes y, and f'(z) where there is an activation.
+    /// Writes y, and f'(z) where there is an activation and derivatives will be wanted.
     pub(super) fn forward<R: Real>(
         &self,
         weights: &Weights<R>,
         values: &[Buffer<R>],
         y: &mut Buffer<R>,
-        slope: &mut Buffer<R>,
+        slope: Option<&mut Buffer<R>>,
         rows: usize,
     ) {
         let start = Start::Bias(weights.bias(self.matrix));
@@ -153,8 +153,10 @@ impl Linear {
             start,
             y.rows_mut(rows),
         );
-        if let Some(activation) = self.activation {
-            activate(weights.simd(), activation, y.rows_mut(rows), slope.rows_mut(rows));
+        match (self.activation, slope) {
+            (Some(f), Some(slope)) => activate(weights.simd(), f, y.rows_mut(rows), slope.rows_mut(rows)),
+            (Some(f), None) => apply(weights.simd(), f, y.rows_mut(rows)),
+            (None, _) => {}
         }
     }
 
@@ -163,13 +165,13 @@ impl Linear {
         &self,
         weights: &Weights<R>,
         x: &Buffer<R>,
-        slope: &Buffer<R>,
+        slope: Option<&Buffer<R>>,
         d_y: &mut Buffer<R>,
         d: &mut Cotangents<'_, R>,
         rows: usize,
     ) {
         let simd = weights.simd();
-        if self.activation.is_some() {
+        if let Some(slope) = slope {
             multiply(simd, slope.rows(rows), d_y.rows_mut(rows));
         }
         let d_z = d_y.rows(rows);
@@ -188,7 +190,7 @@ impl Linear {
     pub(super) fn jvp<R: Real>(
         &self,
         weights: &Weights<R>,
-        slope: &Buffer<R>,
+        slope: Option<&Buffer<R>>,
         d_x: &Buffer<R>,
         d_y: &mut Buffer<R>,
         rows: usize,
@@ -196,7 +198,7 @@ impl Linear {
     ) {
         let all = tangents * rows;
         product(weights.simd(), d_x.rows(all), weights.forward(self.matrix), Start::Zero, d_y.rows_mut(all));
-        if self.activation.is_some() {
+        if let Some(slope) = slope {
             multiply(weights.simd(), slope.rows(rows), d_y.rows_mut(all));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::op::Op;
 use super::tape::{Tape, Var};
 use super::weights::Weights;
-use crate::kernel::{Real, Rows, RowsMut, Start};
+use crate::kernel::{Aligned, Real, Rows, RowsMut, Start};
 
 /// Which derivatives a replay has buffers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +46,7 @@ pub struct Replay<R> {
     capacity: usize,
     derivatives: Derivatives,
     values: Vec<Buffer<R>>,
-    slopes: Vec<Buffer<R>>,
+    slopes: Vec<Option<Buffer<R>>>,
     cotangents: Vec<Option<Buffer<R>>>,
     tangents: Vec<Option<Buffer<R>>>,
     started: Vec<bool>,
@@ -58,15 +58,15 @@ impl<R: Real> Replay<R> {
     pub fn new(tape: Arc<Tape>, capacity: usize, derivatives: Derivatives) -> Self {
         let Derivatives { parameters, inputs, tangents } = derivatives;
         let nodes = &tape.nodes;
-        let slope_rows = |op: &Op| match op {
-            Op::Linear(linear) if linear.activation.is_some() => capacity,
-            _ => 0,
+        let has_slope = |op: &Op| {
+            derivatives != Derivatives::default()
+                && matches!(op, Op::Linear(linear) if linear.activation.is_some())
         };
         Self {
             capacity,
             derivatives,
             values: nodes.iter().map(|n| Buffer::new(capacity, n.cols)).collect(),
-            slopes: nodes.iter().map(|n| Buffer::new(slope_rows(&n.op), n.cols)).collect(),
+            slopes: nodes.iter().map(|n| has_slope(&n.op).then(|| Buffer::new(capacity, n.cols))).collect(),
             cotangents: nodes
                 .iter()
                 .map(|n| {
@@ -156,7 +156,7 @@ impl<R: Real> Replay<R> {
                 Op::Input => {}
                 Op::Fourier(op) => op.forward(before, y, rows),
                 Op::Concat(op) => op.forward(before, y, rows),
-                Op::Linear(op) => op.forward(weights, before, y, &mut self.slopes[i], rows),
+                Op::Linear(op) => op.forward(weights, before, y, self.slopes[i].as_mut(), rows),
                 Op::SquaredError(op) => op.forward(before, y, rows),
             }
         }
@@ -188,7 +188,7 @@ impl<R: Real> Replay<R> {
                 Op::Fourier(op) => op.vjp(&self.values[i], d_y, &mut d, rows),
                 Op::Concat(op) => op.vjp(d_y, &mut d, rows),
                 Op::Linear(op) => {
-                    op.vjp(weights, &self.values[op.x.0], &self.slopes[i], d_y, &mut d, rows);
+                    op.vjp(weights, &self.values[op.x.0], self.slopes[i].as_ref(), d_y, &mut d, rows);
                 }
                 Op::SquaredError(op) => op.vjp(&self.values, d_y, &mut d, rows),
             }
@@ -211,7 +211,7 @@ impl<R: Real> Replay<R> {
                 Op::Concat(op) => op.jvp(before, d_y, rows, tangents),
                 Op::Linear(op) => {
                     if let Some(d_x) = &before[op.x.0] {
-                        op.jvp(weights, &self.slopes[i], d_x, d_y, rows, tangents);
+                        op.jvp(weights, self.slopes[i].as_ref(), d_x, d_y, rows, tangents);
                     }
                 }
                 Op::SquaredError(op) => op.jvp(&self.values, before, d_y, rows, tangents),
@@ -251,7 +251,7 @@ impl<R: Real> Cotangents<'_, R> {
 /// onto the same lines of a cache (a distance of 2 KiB or its multiples).
 #[derive(Debug)]
 pub(super) struct Buffer<R> {
-    data: Vec<R>,
+    data: Aligned<R>,
     cols: usize,
     stride: usize,
 }
@@ -261,7 +261,7 @@ impl<R: Real> Buffer<R> {
         const LINE: usize = 16;
         let whole = cols.next_multiple_of(LINE).max(LINE);
         let stride = if whole.is_multiple_of(8 * LINE) { whole + LINE } else { whole };
-        Self { data: vec![R::ZERO; rows * stride], cols, stride }
+        Self { data: Aligned::zeros(rows * stride), cols, stride }
     }
 
     pub(super) fn cols(&self) -> usize {

@@ -54,6 +54,11 @@ impl Matrix {
         self.offset..self.offset + self.rows * self.cols
     }
 
+    /// Both.
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        self.offset..self.bias().end
+    }
+
     /// The bias's numbers among the parameters.
     pub(super) fn bias(self) -> std::ops::Range<usize> {
         self.weight().end..self.weight().end + self.cols

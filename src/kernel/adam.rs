@@ -159,19 +159,20 @@ fn update<L: Lane>(
     }
 }
 
-/// gradient = the slots added in their order, number by number (zeros if there are none); returns the sum
-/// of the squares of the result, in the order of [`super::sum_squares`]: for the global norm.
+/// gradient = the slots added in their order, number by number (zeros if there are none), each from its number
+/// `first` on; returns the sum of the squares of the result, in the order of [`super::sum_squares`]: for the global norm.
 ///
 /// # Panics
-/// If the lengths differ.
+/// If a slot ends before the gradient does.
 #[must_use]
-pub fn sum_slots<R: Real>(simd: Simd, slots: &[&[R]], gradient: &mut [R]) -> f64 {
-    assert!(slots.iter().all(|slot| slot.len() == gradient.len()), "lengths of the slots");
-    simd.run(SumSlots { slots, gradient })
+pub fn sum_slots<R: Real>(simd: Simd, slots: &[&[R]], first: usize, gradient: &mut [R]) -> f64 {
+    assert!(slots.iter().all(|slot| slot.len() >= first + gradient.len()), "lengths of the slots");
+    simd.run(SumSlots { slots, first, gradient })
 }
 
 struct SumSlots<'a, R> {
     slots: &'a [&'a [R]],
+    first: usize,
     gradient: &'a mut [R],
 }
 
@@ -179,12 +180,12 @@ impl<R: Real> Kernel<R> for SumSlots<'_, R> {
     type Output = f64;
     #[inline(always)]
     fn run<L: Lane<Real = R>>(self) -> f64 {
-        let Self { slots, gradient } = self;
+        let Self { slots, first, gradient } = self;
         let mut squares = Accumulators::new();
         for (b, gradient) in gradient.chunks_mut(BLOCK).enumerate() {
             gradient.fill(R::ZERO);
             for slot in slots {
-                for (gradient, &slot) in gradient.iter_mut().zip(&slot[b * BLOCK..]) {
+                for (gradient, &slot) in gradient.iter_mut().zip(&slot[first + b * BLOCK..]) {
                     *gradient += slot;
                 }
             }

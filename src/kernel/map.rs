@@ -98,6 +98,41 @@ pub fn activate<R: Real>(simd: Simd, activation: Activation, y: RowsMut<'_, R>, 
     simd.run(Activate { activation, y, slope });
 }
 
+/// Replaces each z of `y`, [B, n], by f(z): the same bits as [`activate`] gives.
+pub fn apply<R: Real>(simd: Simd, activation: Activation, y: RowsMut<'_, R>) {
+    simd.run(Apply { activation, y });
+}
+
+struct Apply<'a, R> {
+    activation: Activation,
+    y: RowsMut<'a, R>,
+}
+
+impl<R: Real> Kernel<R> for Apply<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lane<Real = R>>(self) {
+        let Self { activation, y } = self;
+        match activation {
+            Activation::Silu => values::<L::Single, Silu>(y),
+            Activation::Gelu => values::<L::Single, Gelu>(y),
+            Activation::Tanh => values::<L::Single, Tanh>(y),
+            Activation::Relu => values::<L::Single, Relu>(y),
+            Activation::Selu => values::<L::Single, Selu>(y),
+            Activation::Softplus => values::<L::Single, Softplus>(y),
+        }
+    }
+}
+
+#[inline(always)]
+fn values<L: Lane, C: Curve>(mut y: RowsMut<'_, L::Real>) {
+    for i in 0..y.rows() {
+        for y in y.row_mut(i) {
+            C::at(L::splat(*y)).0.store(from_mut(y));
+        }
+    }
+}
+
 struct Activate<'a, R> {
     activation: Activation,
     y: RowsMut<'a, R>,

@@ -1,22 +1,31 @@
 //! The inner loops, written once over SIMD lanes.
 
 mod adam;
+mod aligned;
 mod dispatch;
+mod gradient;
 mod lane;
 mod map;
 mod math;
 mod matmul;
 pub mod naive;
+mod panels;
+mod peak;
 mod real;
 mod reduce;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 pub use adam::{AdamState, AdamStep, adam, sum_slots};
+pub use aligned::Aligned;
 pub use dispatch::{Simd, SimdLevel};
-pub use map::{Activation, activate, multiply};
-pub use matmul::{Layout, Panels, Start, product, weight_gradient};
+pub use gradient::weight_gradient;
+pub use map::{Activation, activate, apply, multiply};
+pub use matmul::{Start, product};
+pub use panels::{Layout, Panels};
+pub use peak::multiply_adds;
 pub use real::Real;
 pub use reduce::{dot, squared_error, sum, sum_squares};
 pub use rows::{Rows, RowsMut};

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::autodiff::Weights;
 use crate::error::{Error, Result};
 use crate::kernel::{AdamState, AdamStep, Real, Simd, adam, sum_slots};
 
@@ -90,56 +91,76 @@ impl Adam {
     }
 }
 
-/// Parameters handled by one task: a fixed cut, so that the norm is the same for any number of threads.
+/// Parameters that are handled together, so that a gradient is in cache when it is used: a fixed cut, so that the norm
+/// is the same for any number of threads.
 const CHUNK: usize = 4096;
+
+/// Fewer parameters than this are handled faster than they are handed to another thread.
+const PARALLEL: usize = 4 * CHUNK;
 
 /// What the optimiser remembers from step to step.
 #[derive(Debug, Clone)]
 pub struct Optimizer<R> {
     settings: Adam,
     steps: u64,
+    layers: Vec<LayerState<R>>,
+}
+
+/// The part of one layer; all lists but `squares` are as long as its parameters (`average` may be empty).
+#[derive(Debug, Clone)]
+struct LayerState<R> {
+    /// Where its parameters begin among all of them.
+    first: usize,
     gradient: Vec<R>,
     m: Vec<R>,
     v: Vec<R>,
     previous: Vec<R>,
     average: Vec<R>,
+    /// The sum of the squares of the gradient, one for each chunk.
+    squares: Vec<f64>,
 }
 
 impl<R: Real> Optimizer<R> {
-    /// Starts at the parameters `theta`.
+    /// Starts at the parameters of `weights`.
     #[must_use]
-    pub fn new(settings: Adam, theta: &[R]) -> Self {
-        let zeros = vec![R::ZERO; theta.len()];
-        Self {
-            settings,
-            steps: 0,
-            gradient: zeros.clone(),
-            m: zeros.clone(),
-            v: zeros,
-            previous: theta.to_vec(),
-            average: if settings.ema.is_some() { theta.to_vec() } else { Vec::new() },
-        }
+    pub fn new(settings: Adam, weights: &Weights<R>) -> Self {
+        let layers = weights.layers().map(|range| {
+            let (first, theta) = (range.start, &weights.parameters()[range]);
+            let zeros = vec![R::ZERO; theta.len()];
+            LayerState {
+                first,
+                gradient: zeros.clone(),
+                m: zeros.clone(),
+                v: zeros,
+                previous: theta.to_vec(),
+                average: if settings.ema.is_some() { theta.to_vec() } else { Vec::new() },
+                squares: vec![0.0; theta.len().div_ceil(CHUNK)],
+            }
+        });
+        Self { settings, steps: 0, layers: layers.collect() }
     }
 
-    /// Adds the gradients of `slots` in their order, and returns the norm of the sum.
-    pub fn collect(&mut self, simd: Simd, slots: &[&[R]]) -> f64 {
-        let squares: Vec<f64> = self
-            .gradient
-            .par_chunks_mut(CHUNK)
-            .enumerate()
-            .map(|(i, gradient)| {
-                let part = i * CHUNK..i * CHUNK + gradient.len();
-                let slots: Vec<&[R]> = slots.iter().map(|slot| &slot[part.clone()]).collect();
-                sum_slots(simd, &slots, gradient)
-            })
-            .collect();
-        squares.iter().sum::<f64>().sqrt()
-    }
-
-    /// Moves `theta` along the gradient that [`Optimizer::collect`] found to have the norm `norm`.
-    pub fn step(&mut self, simd: Simd, theta: &mut [R], lr: f64, norm: f64) {
+    /// Moves the parameters by one step along the sum of the gradients in `slots`, added in their order, and returns the
+    /// norm of that sum. Without clipping everything is done in one pass over the parameters; with it there is
+    /// one before to find the norm. Nothing is allocated.
+    ///
+    /// # Panics
+    /// If a slot is shorter than the parameters, or the weights are others than those of the start.
+    pub fn step(&mut self, weights: &mut Weights<R>, slots: &[&[R]], lr: f64) -> f64 {
         self.steps += 1;
-        let s = &self.settings;
+        let (s, simd) = (&self.settings, weights.simd());
+        let gradient_scale = s.clip.map_or(1.0, |clip| {
+            self.layers.par_iter_mut().for_each(|layer| {
+                let first = layer.first;
+                layer.gradient.par_chunks_mut(CHUNK).zip(&mut layer.squares).enumerate().for_each(
+                    |(i, (gradient, squares))| {
+                        *squares = sum_slots(simd, slots, first + i * CHUNK, gradient);
+                    },
+                );
+            });
+            let norm = norm(&self.layers);
+            if norm > clip { clip / norm } else { 1.0 }
+        });
         let n = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let step = AdamStep {
             lr,
@@ -149,28 +170,27 @@ impl<R: Real> Optimizer<R> {
             weight_decay: s.weight_decay,
             correction_1: 1.0 - s.beta_1.powi(n),
             correction_2: 1.0 - s.beta_2.powi(n),
-            gradient_scale: s.clip.map_or(1.0, |clip| if norm > clip { clip / norm } else { 1.0 }),
+            gradient_scale,
             ema_decay: s.ema_decay(self.steps),
         };
-        // Without an average the chunks of an empty slice are empty too.
-        let mut average = self.average.chunks_mut(CHUNK);
-        let parts: Vec<_> = theta
-            .chunks_mut(CHUNK)
-            .zip(self.gradient.chunks(CHUNK))
-            .zip(self.m.chunks_mut(CHUNK).zip(self.v.chunks_mut(CHUNK)))
-            .zip(self.previous.chunks_mut(CHUNK))
-            .map(|(((theta, gradient), (m, v)), previous)| {
-                let average = average.next().unwrap_or_default();
-                (gradient, AdamState { theta, m, v, previous, average })
-            })
-            .collect();
-        parts.into_par_iter().for_each(|(gradient, state)| adam(simd, &step, gradient, state));
+        let slots = if s.clip.is_some() { None } else { Some(slots) };
+        weights.update_layers(&mut self.layers, |layer, theta| {
+            let LayerState { first, gradient, m, v, previous, average, squares } = layer;
+            let part = Part {
+                first: *first,
+                gradient,
+                squares,
+                state: AdamState { theta, m, v, previous, average },
+            };
+            part.step(simd, &step, slots);
+        });
+        norm(&self.layers)
     }
 
     /// The parameters before the last step.
     #[must_use]
-    pub fn previous(&self) -> &[R] {
-        &self.previous
+    pub fn previous(&self) -> Vec<R> {
+        self.layers.iter().flat_map(|layer| &layer.previous).copied().collect()
     }
 
     /// The parameters to use: the average of all of them, `theta` the last, or `theta` itself where no average is kept.
@@ -178,6 +198,65 @@ impl<R: Real> Optimizer<R> {
     pub fn averaged(&self, theta: &[R]) -> Vec<R> {
         let Some(decay) = self.settings.ema_decay(self.steps + 1) else { return theta.to_vec() };
         let (old, new) = (R::from_f64(decay), R::from_f64(1.0 - decay));
-        self.average.iter().zip(theta).map(|(&average, &theta)| old * average + new * theta).collect()
+        let average = self.layers.iter().flat_map(|layer| &layer.average);
+        average.zip(theta).map(|(&average, &theta)| old * average + new * theta).collect()
+    }
+
+    /// The parameters to use if the last step is not to count: the average of those before it, or [`Optimizer::previous`].
+    #[must_use]
+    pub fn averaged_before(&self) -> Vec<R> {
+        if self.settings.ema.is_none() {
+            return self.previous();
+        }
+        // The average follows one step behind: the parameters before the step are its last.
+        self.layers.iter().flat_map(|layer| &layer.average).copied().collect()
+    }
+}
+
+/// The norm of the gradient of all layers: chunks are added in order.
+fn norm<R>(layers: &[LayerState<R>]) -> f64 {
+    layers.iter().flat_map(|layer| &layer.squares).sum::<f64>().sqrt()
+}
+
+/// Some chunks of one layer.
+struct Part<'a, R> {
+    first: usize,
+    gradient: &'a mut [R],
+    squares: &'a mut [f64],
+    state: AdamState<'a, R>,
+}
+
+impl<R: Real> Part<'_, R> {
+    /// Adds up the slots, if the gradient is not known yet, and moves the parameters.
+    fn step(mut self, simd: Simd, step: &AdamStep, slots: Option<&[&[R]]>) {
+        let n = self.gradient.len();
+        if n > CHUNK {
+            let (left, right) = self.split((n / CHUNK).div_ceil(2));
+            if n < PARALLEL {
+                left.step(simd, step, slots);
+                right.step(simd, step, slots);
+            } else {
+                rayon::join(|| left.step(simd, step, slots), || right.step(simd, step, slots));
+            }
+            return;
+        }
+        if let (Some(slots), Some(squares)) = (slots, self.squares.first_mut()) {
+            *squares = sum_slots(simd, slots, self.first, self.gradient);
+        }
+        adam(simd, step, self.gradient, self.state);
+    }
+
+    /// The first `chunks` chunks, and the others.
+    fn split(&mut self, chunks: usize) -> (Part<'_, R>, Part<'_, R>) {
+        let at = chunks * CHUNK;
+        let AdamState { theta, m, v, previous, average } = &mut self.state;
+        let (theta, m, v) = (theta.split_at_mut(at), m.split_at_mut(at), v.split_at_mut(at));
+        let previous = previous.split_at_mut(at);
+        let average = average.split_at_mut(at.min(average.len()));
+        let (gradient, squares) = (self.gradient.split_at_mut(at), self.squares.split_at_mut(chunks));
+        let state = AdamState { theta: theta.0, m: m.0, v: v.0, previous: previous.0, average: average.0 };
+        let left = Part { first: self.first, gradient: gradient.0, squares: squares.0, state };
+        let state = AdamState { theta: theta.1, m: m.1, v: v.1, previous: previous.1, average: average.1 };
+        (left, Part { first: self.first + at, gradient: gradient.1, squares: squares.1, state })
     }
 }

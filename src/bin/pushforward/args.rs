@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgAction, ArgGroup, Parser, Subcommand};
+use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
 use pushforward::data::Missing;
 use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Say what a model file holds
     Info(InfoArgs),
+    /// Time fixed workloads beside the machine's multiply-add peak, one line of JSON each
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -194,6 +196,53 @@ pub(crate) struct InfoArgs {
     pub(crate) model: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// Workloads: W1 to W3 (training steps), S1 to S3 (samples), L1 to L3 (log-densities) [default: all]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', ignore_case = true)]
+    pub(crate) only: Vec<Workload>,
+    /// Length of a timed run in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// Number of timed runs, of which the median counts
+    #[arg(long, value_name = "N", default_value = "7")]
+    pub(crate) repeats: NonZeroU32,
+    /// Folder with w1.safetensors, w2.safetensors and w3.safetensors: tensors {i}.weight [out, in] and {i}.bias
+    /// [default: weights of the seed]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Time one thread beside all, in turn, and tell how both the workload and the peak scale
+    #[arg(long)]
+    pub(crate) scaling: bool,
+}
+
+/// A network and what is done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(crate) enum Workload {
+    W1,
+    W2,
+    W3,
+    S1,
+    S2,
+    S3,
+    L1,
+    L2,
+    L3,
+}
+
+impl Workload {
+    /// All of them.
+    pub(crate) const ALL: [Self; 9] =
+        [Self::W1, Self::W2, Self::W3, Self::S1, Self::S2, Self::S3, Self::L1, Self::L2, Self::L3];
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
 impl SolverArgs {
     /// The solver that these flags describe.
     pub(crate) fn solver(&self) -> Solver {
@@ -270,6 +319,11 @@ fn on_or_off(word: &str) -> Result<bool, &'static str> {
 
 fn at_least_one(word: &str) -> Result<usize, &'static str> {
     word.parse().ok().filter(|&n| n > 0).ok_or("give a whole number of at least 1")
+}
+
+fn seconds(word: &str) -> Result<f64, &'static str> {
+    let good = |&s: &f64| s > 0.0 && s <= 3600.0;
+    word.parse().ok().filter(good).ok_or("give a number of seconds above 0, at most 3600")
 }
 
 fn range(word: &str) -> Result<Range<usize>, &'static str> {

@@ -73,10 +73,7 @@ impl Common {
 
     /// Prints the result as one line of JSON, if asked for.
     pub(crate) fn print_json(&self, value: &serde_json::Value) -> io::Result<()> {
-        if self.json {
-            writeln!(io::stdout(), "{value}")?;
-        }
-        Ok(())
+        if self.json { print_line(value) } else { Ok(()) }
     }
 
     /// Standard output holds the data or the JSON, not both.
@@ -86,6 +83,11 @@ impl Common {
         }
         Ok(())
     }
+}
+
+/// Prints one line of JSON.
+pub(crate) fn print_line(value: &serde_json::Value) -> io::Result<()> {
+    writeln!(io::stdout(), "{value}")
 }
 
 /// Says something on standard error.

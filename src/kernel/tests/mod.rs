@@ -78,11 +78,14 @@ impl<R: Real> Padded<R> {
 
     /// All numbers without the padding, after a check that the padding is as it was.
     fn numbers(&self) -> Vec<R> {
-        let mut all = Vec::new();
         for row in self.data.chunks(self.stride) {
-            all.extend_from_slice(&row[..self.cols]);
             assert!(row[self.cols..].iter().all(|x| x.to_f64().is_nan()), "the padding was written");
         }
-        all
+        self.without_padding()
+    }
+
+    /// All numbers without the padding, whatever that holds by now.
+    fn without_padding(&self) -> Vec<R> {
+        self.data.chunks(self.stride).flat_map(|row| &row[..self.cols]).copied().collect()
     }
 }

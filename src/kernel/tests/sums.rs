@@ -145,7 +145,7 @@ fn check_slots<R: Real>(simd: Simd, n: usize, slots: usize, seed: u64) {
     let slots: Vec<Vec<R>> = (0..slots).map(|_| normals(&mut stream, n)).collect();
     let slots: Vec<&[R]> = slots.iter().map(Vec::as_slice).collect();
     let (mut got, mut expected) = (normals::<R>(&mut stream, n), vec![R::ZERO; n]);
-    let squares = sum_slots(simd, &slots, &mut got);
+    let squares = sum_slots(simd, &slots, 0, &mut got);
     let twin = naive::sum_slots(&slots, &mut expected);
     assert_eq!(bits(&got), bits(&expected));
     assert_eq!(squares.to_bits(), sum_squares(simd, &got).to_bits());
