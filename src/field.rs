@@ -52,6 +52,59 @@ pub trait Worker<R: Real>: Send {
 pub trait DifferentiableField<R: Real>: VectorField<R> {
     /// A worker that also gives derivatives, for at most `rows` rows and `tangents` tangents a row.
     fn differential_worker(&self, rows: usize, tangents: usize) -> Box<dyn DifferentialWorker<R> + '_>;
+
+    /// A worker whose rows carry the exact divergence tr(du/dx), for at most `rows` rows: by d unit tangents, unless the
+    /// field knows a shorter way and overrides this. // E22
+    fn divergence_worker(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
+        self.trace_by_tangents(rows)
+    }
+
+    /// The plain way to the divergence: the whole Jacobian of each row, by d unit tangents.
+    fn trace_by_tangents(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
+        let d = self.dim();
+        Box::new(TraceByTangents {
+            field: self.differential_worker(rows, d),
+            identity: identity(rows, d),
+            d_u: Tensor::zeros(d * rows, d),
+        })
+    }
+}
+
+/// Finds the whole Jacobian of each row and adds up its diagonal.
+struct TraceByTangents<'a, R: Real> {
+    field: Box<dyn DifferentialWorker<R> + 'a>,
+    identity: Tensor<R>, // [d B, d]
+    d_u: Tensor<R>,      // [d B, d]
+}
+
+impl<R: Real> Worker<R> for TraceByTangents<'_, R> {
+    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
+        self.field.eval(t, x, u)
+    }
+
+    fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
+        let (rows, d) = (x.rows(), x.cols());
+        if self.identity.rows() != d * rows {
+            self.identity = identity(rows, d); // fewer rows than the worker was made for
+            self.d_u = Tensor::zeros(d * rows, d);
+        }
+        self.field.jvp(t, x, &self.identity, u, &mut self.d_u)?;
+        for (i, rate) in rate.iter_mut().enumerate() {
+            *rate = (0..d).map(|k| self.d_u.row(k * rows + i)[k].to_f64()).sum(); // tr(du/dx), E22
+        }
+        Ok(())
+    }
+}
+
+/// The d unit tangents of each of `rows` rows, [d B, d]: row k B + i is unit vector k.
+fn identity<R: Real>(rows: usize, d: usize) -> Tensor<R> {
+    let mut tangents = Tensor::zeros(d * rows, d);
+    for k in 0..d {
+        for i in 0..rows {
+            tangents.row_mut(k * rows + i)[k] = R::ONE;
+        }
+    }
+    tangents
 }
 
 /// A field that is being differentiated, with the memory that this takes.

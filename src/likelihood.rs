@@ -10,7 +10,7 @@
 //!
 //! # Limits
 //! Exact for the ODE, not for its solution: the error is that of the solver. Each evaluation costs about
-//! d + 1 plain ones, and a block of rows holds d tangents a row: both are for small d (up to some hundred).
+//! d + 1 plain ones: for small d (up to some hundred).
 //!
 //! # Source
 //! Chen et al. 2018, arXiv:1806.07366 (the augmented ODE).
@@ -20,7 +20,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::field::{DifferentiableField, DifferentialWorker, VectorField, Worker};
+use crate::field::{DifferentiableField, VectorField, Worker};
 use crate::kernel::Real;
 use crate::ode::{Solver, Stats};
 use crate::source::Source;
@@ -155,55 +155,14 @@ impl<R: Real, F: DifferentiableField<R> + ?Sized> VectorField<R> for Augmented<'
     }
 
     fn worker(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
-        let d = self.field.dim();
-        Box::new(ExactWorker {
-            field: self.field.differential_worker(rows, d),
-            identity: identity(rows, d),
-            d_u: Tensor::zeros(d * rows, d),
-        })
+        self.field.divergence_worker(rows)
     }
-}
-
-/// Finds the whole Jacobian of each row and adds up its diagonal.
-struct ExactWorker<'a, R: Real> {
-    field: Box<dyn DifferentialWorker<R> + 'a>,
-    identity: Tensor<R>, // [d B, d]
-    d_u: Tensor<R>,      // [d B, d]
-}
-
-impl<R: Real> Worker<R> for ExactWorker<'_, R> {
-    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
-        self.field.eval(t, x, u)
-    }
-
-    fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
-        let (rows, d) = (x.rows(), x.cols());
-        if self.identity.rows() != d * rows {
-            self.identity = identity(rows, d); // fewer rows than the worker was made for
-            self.d_u = Tensor::zeros(d * rows, d);
-        }
-        self.field.jvp(t, x, &self.identity, u, &mut self.d_u)?;
-        for (i, rate) in rate.iter_mut().enumerate() {
-            *rate = (0..d).map(|k| self.d_u.row(k * rows + i)[k].to_f64()).sum(); // tr(du/dx), E22
-        }
-        Ok(())
-    }
-}
-
-/// The d unit tangents of each of `rows` rows, [d B, d]: row k B + i is unit vector k.
-fn identity<R: Real>(rows: usize, d: usize) -> Tensor<R> {
-    let mut tangents = Tensor::zeros(d * rows, d);
-    for k in 0..d {
-        for i in 0..rows {
-            tangents.row_mut(k * rows + i)[k] = R::ONE;
-        }
-    }
-    tangents
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::DifferentialWorker;
     use crate::ode::Method;
 
     /// u = A x + b, in any precision.

@@ -22,7 +22,7 @@ use crate::coupling::Coupling;
 use crate::data::Standardize;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, TrainingRecord};
-use crate::kernel::Real;
+use crate::kernel::{Aligned, Real};
 use crate::nn::{Adam, LrSchedule, Mlp, Optimizer};
 use crate::objective::{Objective, ObjectiveWorker, ROWS_PER_BLOCK};
 use crate::path::AffinePath;
@@ -32,6 +32,9 @@ use crate::tensor::Tensor;
 
 /// The most gradients that are kept apart until they are added: no more threads than this help a step.
 const SLOTS: usize = 8;
+
+/// As many slots as there are blocks, up to this; from there on two blocks share one, for a slot costs a pass over its gradient.
+const FEWEST_SLOTS: usize = 4;
 
 /// The most rows of a batch: a larger number is a slip, and one step of it would take minutes.
 const LARGEST_BATCH: usize = 1 << 24;
@@ -187,8 +190,8 @@ impl Trainer {
         let objective = Objective::new(flow.velocity().shape(), self.path, self.source);
         let blocks = self.batch.div_ceil(ROWS_PER_BLOCK);
         let count = flow.velocity().parameters().len();
-        let slots = (0..SLOTS.min(blocks))
-            .map(|_| Slot { worker: objective.worker(), gradient: vec![0.0; count], loss: 0.0 })
+        let slots = (0..(blocks / 2).clamp(FEWEST_SLOTS.min(blocks), SLOTS))
+            .map(|_| Slot { worker: objective.worker(), gradient: Aligned::zeros(count), loss: 0.0 })
             .collect();
         Ok(Run {
             velocity: flow.velocity().clone(),
@@ -272,7 +275,7 @@ enum State {
 #[derive(Debug)]
 struct Slot {
     worker: ObjectiveWorker<f32>,
-    gradient: Vec<f32>,
+    gradient: Aligned<f32>,
     loss: f64,
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use pushforward::autodiff::{Derivatives, Replay, Tape, Var, Weights};
 use pushforward::kernel::Activation;
+use pushforward::nn::MlpShape;
 use pushforward::rng::{Purpose, Rng, Stream};
-use pushforward::{Simd, SimdLevel};
+use pushforward::{DifferentiableField as _, Mlp, Simd, SimdLevel, Tensor};
 
 /// Central differences with step h = 1e-5 in f64 have a relative error of h² f'''/6 + 2^-53 / h, about 1e-10, here times the
 /// size of the terms that cancel in a sum: the bound that the derivatives must meet.
@@ -189,6 +190,42 @@ proptest! {
                     }
                 }
                 assert_close("<w, J v>", left, right, scale, TRANSPOSE_BOUND);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_short_way_to_a_divergence_agrees_with_the_whole_jacobian(
+        a in 0..6_usize, rows in 1..40_usize, d in 1..20_usize, layers in 0..4_usize, h in 1..40_usize,
+        k in 0..4_usize, seed in 0..1000_u64,
+    ) {
+        let mut rng = Rng::from_seed(seed);
+        let mut shape = MlpShape::new(d, &vec![h; layers]);
+        shape.activation = Activation::ALL[a];
+        if k > 0 {
+            shape.time_embedding = format!("fourier:{k}").parse().unwrap();
+        }
+        let mlp = Mlp::<f64>::initialize(shape, &mut rng).unwrap();
+        let mut stream = rng.fork(Purpose::Data).stream(0);
+        let mut draw = |rows, cols| {
+            let numbers: Vec<f64> = (0..rows * cols).map(|_| stream.normal()).collect();
+            Tensor::from_vec(numbers, rows, cols).unwrap()
+        };
+        let (x, t) = (draw(rows, d), draw(rows, 1));
+        let t = t.as_slice();
+        for simd in levels() {
+            let mlp = mlp.clone().with_simd(simd);
+            let (mut u, mut rate) = (Tensor::zeros(rows, d), vec![0.0; rows]);
+            let (mut plain_u, mut plain_rate) = (u.clone(), rate.clone());
+            mlp.divergence_worker(rows).eval_carry(t, &x, &mut u, &mut rate).unwrap();
+            mlp.trace_by_tangents(rows).eval_carry(t, &x, &mut plain_u, &mut plain_rate).unwrap();
+            assert_eq!(u, plain_u);
+            for (found, wanted) in rate.iter().zip(&plain_rate) {
+                assert_close("tr(du/dx)", *found, *wanted, 0.0, TRANSPOSE_BOUND);
             }
         }
     }

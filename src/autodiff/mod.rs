@@ -24,6 +24,6 @@ mod replay;
 mod tape;
 mod weights;
 
-pub use replay::{Derivatives, Replay};
+pub use replay::{Derivatives, DivergenceReplay, Replay};
 pub use tape::{Tape, Var};
 pub use weights::Weights;

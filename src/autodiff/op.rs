@@ -6,7 +6,9 @@
 use super::replay::{Buffer, Cotangents};
 use super::tape::Var;
 use super::weights::Weights;
-use crate::kernel::{Activation, Real, Start, activate, apply, multiply, product, weight_gradient};
+use crate::kernel::{
+    Activation, Real, Rows, Start, activate, apply, multiply, product, sum_products, weight_gradient,
+};
 
 /// One operation.
 #[derive(Debug, Clone)]
@@ -201,6 +203,83 @@ impl Linear {
         if let Some(slope) = slope {
             multiply(weights.simd(), slope.rows(rows), d_y.rows_mut(all));
         }
+    }
+}
+
+/// The divergence of a chain of layers, tr(du/dx): the tangents of a row stand one after the other, row i d + k the k-th of
+/// row i, and both ends of the chain need no product.
+impl Linear {
+    /// The d unit tangents of each row through the first layer: d_y = f'(z) w[k], row k of w.
+    pub(super) fn jvp_units<R: Real>(
+        &self,
+        weights: &Weights<R>,
+        slope: Option<Rows<'_, R>>,
+        d: usize,
+        d_y: &mut Buffer<R>,
+        rows: usize,
+    ) {
+        let w = &weights.parameters()[weights.matrix(self.matrix).weight()];
+        let cols = d_y.cols();
+        for i in 0..rows {
+            for k in 0..d {
+                d_y.row_mut(i * d + k).copy_from_slice(&w[k * cols..(k + 1) * cols]);
+            }
+        }
+        scale(weights, slope, d, d_y, rows);
+    }
+
+    /// The d tangents of each row through a layer in the middle: d_y = f'(z) (d_x w).
+    pub(super) fn jvp_each<R: Real>(
+        &self,
+        weights: &Weights<R>,
+        slope: Option<Rows<'_, R>>,
+        d: usize,
+        d_x: &Buffer<R>,
+        d_y: &mut Buffer<R>,
+        rows: usize,
+    ) {
+        let all = d * rows;
+        product(weights.simd(), d_x.rows(all), weights.forward(self.matrix), Start::Zero, d_y.rows_mut(all));
+        scale(weights, slope, d, d_y, rows);
+    }
+
+    /// wᵀ row after row: what [`Linear::trace`] wants of the last layer.
+    pub(super) fn transpose<R: Real>(&self, weights: &Weights<R>, transposed: &mut Buffer<R>, d: usize) {
+        let w = &weights.parameters()[weights.matrix(self.matrix).weight()];
+        for k in 0..d {
+            for (x, w) in transposed.row_mut(k).iter_mut().zip(w[k..].iter().step_by(d)) {
+                *x = *w;
+            }
+        }
+    }
+
+    /// The trace over the last layer: sum over k of <d_x[k], column k of w>, one number a row.
+    pub(super) fn trace<R: Real>(
+        weights: &Weights<R>,
+        transposed: &Buffer<R>,
+        d: usize,
+        d_x: &Buffer<R>,
+        trace: &mut [f64],
+    ) {
+        for (i, trace) in trace.iter_mut().enumerate() {
+            *trace = sum_products(weights.simd(), d_x.range(i * d..(i + 1) * d), transposed.rows(d));
+        }
+    }
+}
+
+/// Multiplies the d tangents of each row by that row's slopes.
+fn scale<R: Real>(
+    weights: &Weights<R>,
+    slope: Option<Rows<'_, R>>,
+    d: usize,
+    d_y: &mut Buffer<R>,
+    rows: usize,
+) {
+    let Some(slope) = slope else { return };
+    for i in 0..rows {
+        let slope = slope.row(i);
+        let slope = Rows::new(slope, slope.len(), slope.len());
+        multiply(weights.simd(), slope, d_y.range_mut(i * d..(i + 1) * d));
     }
 }
 

@@ -1,8 +1,9 @@
 //! [`Replay`]: the buffers into which a tape is replayed, for at most a fixed number of rows.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::op::Op;
+use super::op::{Linear, Op};
 use super::tape::{Tape, Var};
 use super::weights::Weights;
 use crate::kernel::{Aligned, Real, Rows, RowsMut, Start};
@@ -56,12 +57,14 @@ impl<R: Real> Replay<R> {
     /// Makes the buffers for at most `capacity` rows.
     #[must_use]
     pub fn new(tape: Arc<Tape>, capacity: usize, derivatives: Derivatives) -> Self {
+        Self::build(tape, capacity, derivatives, derivatives != Derivatives::default())
+    }
+
+    /// As [`Replay::new`]; whether the slopes of activations are kept, from which derivatives are found.
+    fn build(tape: Arc<Tape>, capacity: usize, derivatives: Derivatives, slopes: bool) -> Self {
         let Derivatives { parameters, inputs, tangents } = derivatives;
         let nodes = &tape.nodes;
-        let has_slope = |op: &Op| {
-            derivatives != Derivatives::default()
-                && matches!(op, Op::Linear(linear) if linear.activation.is_some())
-        };
+        let has_slope = |op: &Op| slopes && matches!(op, Op::Linear(linear) if linear.activation.is_some());
         Self {
             capacity,
             derivatives,
@@ -220,6 +223,75 @@ impl<R: Real> Replay<R> {
     }
 }
 
+/// Tangents that are carried through a chain of layers together: enough rows for a product, few enough for the cache.
+const TANGENTS: usize = 256;
+
+/// A tape with the memory to find tr(du/dx) of each row, where u is a chain of linear layers from x: the first may see x
+/// joined with columns that do not depend on it.
+///
+/// The unit tangents of a row need no product in the first layer (they are rows of its weight), and of the last
+/// layer only the trace is computed. All else is as in [`Replay::jvp`], its plain twin.
+#[derive(Debug)]
+pub struct DivergenceReplay<R> {
+    replay: Replay<R>,
+    /// The nodes of the layers, the first one to the last.
+    chain: Vec<usize>,
+    d: usize,
+    /// The tangents of each layer but the last, [d n, cols] for n rows at a time.
+    tangents: Vec<Buffer<R>>,
+    transposed: Buffer<R>,
+    rows_at_once: usize,
+}
+
+impl<R: Real> DivergenceReplay<R> {
+    /// Makes the buffers for at most `capacity` rows; None if u is no such chain from x, or one of a single layer.
+    #[must_use]
+    pub fn new(tape: Arc<Tape>, capacity: usize, x: Var, u: Var) -> Option<Self> {
+        let chain = tape.chain(x, u)?;
+        let (&last, before) = chain.split_last()?;
+        let hidden = *before.last()?;
+        let d = tape.cols(x);
+        let rows_at_once = (TANGENTS / d.max(1)).clamp(1, capacity.max(1));
+        Some(Self {
+            d,
+            tangents: before.iter().map(|&i| Buffer::new(d * rows_at_once, tape.nodes[i].cols)).collect(),
+            transposed: Buffer::new(tape.nodes[last].cols, tape.nodes[hidden].cols),
+            rows_at_once,
+            replay: Replay::build(tape, capacity, Derivatives::default(), true),
+            chain,
+        })
+    }
+
+    /// The replay of the values: fill its inputs and call [`Replay::forward`].
+    pub fn replay(&mut self) -> &mut Replay<R> {
+        &mut self.replay
+    }
+
+    /// Writes tr(du/dx) of each row, after a forward pass of as many rows as `trace` has numbers.
+    pub fn divergence(&mut self, weights: &Weights<R>, trace: &mut [f64]) {
+        let (d, nodes, slopes) = (self.d, &self.replay.tape.nodes, &self.replay.slopes);
+        let layer = |i: usize| match &nodes[i].op {
+            Op::Linear(linear) => linear,
+            _ => unreachable!("a chain consists of layers"),
+        };
+        let last = self.chain.len() - 1;
+        layer(self.chain[last]).transpose(weights, &mut self.transposed, d);
+        for (block, trace) in trace.chunks_mut(self.rows_at_once).enumerate() {
+            let rows = trace.len();
+            let first = block * self.rows_at_once;
+            for (l, &i) in self.chain[..last].iter().enumerate() {
+                let slope = slopes[i].as_ref().map(|slope| slope.range(first..first + rows));
+                let (before, d_y) = self.tangents.split_at_mut(l);
+                match before.last() {
+                    None => layer(i).jvp_units(weights, slope, d, &mut d_y[0], rows),
+                    Some(d_x) => layer(i).jvp_each(weights, slope, d, d_x, &mut d_y[0], rows),
+                }
+            }
+            Linear::trace(weights, &self.transposed, d, &self.tangents[last - 1], trace);
+        }
+    }
+}
+
 /// The cotangents of the operands of one operation.
 pub(super) struct Cotangents<'a, R> {
     buffers: &'a mut [Option<Buffer<R>>],
@@ -274,6 +346,15 @@ impl<R: Real> Buffer<R> {
 
     pub(super) fn rows_mut(&mut self, rows: usize) -> RowsMut<'_, R> {
         RowsMut::new(&mut self.data[..rows * self.stride], self.cols, self.stride)
+    }
+
+    pub(super) fn range(&self, rows: Range<usize>) -> Rows<'_, R> {
+        Rows::new(&self.data[rows.start * self.stride..rows.end * self.stride], self.cols, self.stride)
+    }
+
+    pub(super) fn range_mut(&mut self, rows: Range<usize>) -> RowsMut<'_, R> {
+        let stride = self.stride;
+        RowsMut::new(&mut self.data[rows.start * stride..rows.end * stride], self.cols, stride)
     }
 
     pub(super) fn row(&self, i: usize) -> &[R] {

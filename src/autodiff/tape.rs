@@ -128,6 +128,24 @@ impl Tape {
         self.matrices.iter().map(|m| (m.rows, m.cols))
     }
 
+    /// The linear layers between x and u, first to last, if nothing else lies between them but columns that are joined to the
+    /// right of x and do not depend on it.
+    pub(super) fn chain(&self, x: Var, u: Var) -> Option<Vec<usize>> {
+        let (mut layers, mut at) = (Vec::new(), u);
+        while at != x {
+            match &self.nodes[at.0].op {
+                Op::Linear(linear) => {
+                    layers.push(at.0);
+                    at = linear.x;
+                }
+                Op::Concat(concat) if concat.left == x && !self.nodes[concat.right.0].on_inputs => at = x,
+                _ => return None,
+            }
+        }
+        layers.reverse();
+        Some(layers)
+    }
+
     fn push(&mut self, op: Op, cols: usize, from: &[Var], own: (bool, bool)) -> Var {
         self.nodes.push(Node {
             op,

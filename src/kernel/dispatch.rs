@@ -3,7 +3,8 @@
 //! This is the one file of the crate that contains `unsafe`: calling a function that was compiled
 //! for AVX2 or AVX-512 is undefined on a CPU without them. It is sound because a [`Simd`] of such a
 //! level can only be made by asking the CPU first ([`Simd::of`], [`Simd::detect`]): its field is
-//! private, so holding the value proves that the instructions exist.
+//! private, so holding the value proves that the instructions exist. The other use is [`prefetch`], a hint that reads and
+//! writes nothing.
 //!
 //! A kernel is a struct that implements [`Kernel`]: generic over the lane, `#[inline(always)]`, so
 //! that its whole body is compiled inside the function that enables the instructions.
@@ -116,6 +117,20 @@ impl Simd {
             _ => kernel.run::<R::Portable>(),
         }
     }
+}
+
+/// Asks for the line of the cache on which a slice begins, long before it is needed. It changes nothing but the time.
+#[inline(always)]
+#[allow(unsafe_code, reason = "a prefetch takes a raw pointer, and never faults whatever it is")]
+pub(super) fn prefetch<R>(from: &[R]) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of x86-64, and the instruction has no effect that a program could see.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
 }
 
 /// Work that is written once over lanes.

@@ -11,10 +11,12 @@
 //! ```
 //! What is done differently from [`super::naive`]:
 //! 1. The sums over the batch begin at zero and are added when they are done.
-//! 2. Where d_y is narrow its numbers are the rows of the tile and x is in the lanes: the transpose, so that lanes
+//! 2. The numbers of d_w that a tile will be added to are asked for before its sums: a gradient of megabytes is not in the
+//!    near caches (512 x 512 x 4 layers: 124 GFLOP/s without).
+//! 3. Where d_y is narrow its numbers are the rows of the tile and x is in the lanes: the transpose, so that lanes
 //!    are full. Every sum still runs over the rows in order: the same bits.
 
-use super::dispatch::{Kernel, Simd};
+use super::dispatch::{Kernel, Simd, prefetch};
 use super::lane::Lane;
 use super::panels::panels;
 use super::real::Real;
@@ -135,6 +137,13 @@ fn gradient_tile<L: Lane, const M: usize, const N: usize, const TRANSPOSED: bool
     col: usize,
     d_w: &mut [L::Real],
 ) {
+    if !TRANSPOSED {
+        for r in 0..M {
+            for j in 0..N {
+                prefetch(&d_w[((first + r) * b.cols + col + j * L::WIDTH).min(d_w.len())..]);
+            }
+        }
+    }
     // Whole lanes may reach into the padding of a row: what is summed there is never stored.
     let sums = if b.stride - col >= N * L::WIDTH {
         gradient_sums::<L, M, N, true>(a, b, first, col)

@@ -135,6 +135,9 @@ fn each_row_tile<L: Lane, const N: usize, const WHOLE: bool>(
     }
 }
 
+/// Terms of each sum that are added between two looks at the addresses of the rows.
+const UNROLL: usize = 4;
+
 /// M rows by N lanes of sums, in registers from the first term to the last.
 #[inline(always)]
 fn tile<L: Lane, const M: usize, const N: usize, const WHOLE: bool>(
@@ -154,10 +157,17 @@ fn tile<L: Lane, const M: usize, const N: usize, const WHOLE: bool>(
         }
     };
     let mut panel = panel.chunks_exact(N * L::WIDTH);
-    for p in 0..depth {
-        let Some(w) = panel.next() else { break };
-        let w: [L; N] = std::array::from_fn(|j| L::load(&w[j * L::WIDTH..]));
-        add_outer(std::array::from_fn(|r| x[r][p]), w, &mut sums);
+    let mut p = 0;
+    while depth - p >= UNROLL {
+        let x: [&[L::Real]; M] = std::array::from_fn(|r| &x[r][p..p + UNROLL]);
+        for q in 0..UNROLL {
+            let Some(w) = panel.next() else { break };
+            add_outer(std::array::from_fn(|r| x[r][q]), load_lanes::<L, N, true>(w), &mut sums);
+        }
+        p += UNROLL;
+    }
+    for (p, w) in (p..depth).zip(panel) {
+        add_outer(std::array::from_fn(|r| x[r][p]), load_lanes::<L, N, true>(w), &mut sums);
     }
     let end = if WHOLE { y.stride } else { y.cols };
     for r in 0..M {

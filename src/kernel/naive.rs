@@ -225,6 +225,16 @@ pub fn dot<R: Real>(a: &[R], b: &[R]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum()
 }
 
+/// The sum of a times b, number by number, in f64; both [B, n].
+///
+/// # Panics
+/// If the shapes differ.
+#[must_use]
+pub fn sum_products<R: Real>(a: Rows<'_, R>, b: Rows<'_, R>) -> f64 {
+    assert_eq!((a.rows(), a.cols()), (b.rows(), b.cols()), "shapes of the factors");
+    (0..a.rows()).map(|i| dot(a.row(i), b.row(i))).sum()
+}
+
 /// One step of Adam with decoupled weight decay, number by number, as [`super::adam()`].
 ///
 /// # Panics

@@ -17,6 +17,7 @@ use super::dispatch::{Kernel, Simd};
 use super::lane::Lane;
 use super::real::Real;
 use super::rows::{Rows, RowsMut};
+use super::tile::{load_lanes, store_lanes};
 
 /// Accumulators of a sum: two AVX-512 registers of f64, whatever the level.
 const ACCUMULATORS: usize = 16;
@@ -74,6 +75,68 @@ pub fn sum_squares<R: Real>(simd: Simd, a: &[R]) -> f64 {
 pub fn dot<R: Real>(simd: Simd, a: &[R], b: &[R]) -> f64 {
     assert_eq!(a.len(), b.len(), "lengths of the factors");
     simd.run(Dot { a, b })
+}
+
+/// The sum over rows and columns of a times b, number by number; both are [B, n]. Each column is added in R over the rows in
+/// order, with one rounding or two as the level does; the columns are added in f64, in order.
+///
+/// # Panics
+/// If the shapes differ.
+///
+/// # Example
+/// ```
+/// use pushforward::kernel::{Rows, Simd, sum_products};
+///
+/// let (a, b) = ([1.0_f32, 2.0, 3.0, 4.0], [1.0, 1.0, 10.0, 10.0]);
+/// assert_eq!(sum_products(Simd::detect(), Rows::new(&a, 2, 2), Rows::new(&b, 2, 2)), 73.0);
+/// ```
+#[must_use]
+pub fn sum_products<R: Real>(simd: Simd, a: Rows<'_, R>, b: Rows<'_, R>) -> f64 {
+    assert_eq!((a.rows(), a.cols()), (b.rows(), b.cols()), "shapes of the factors");
+    simd.run(SumProducts { a, b })
+}
+
+struct SumProducts<'a, R> {
+    a: Rows<'a, R>,
+    b: Rows<'a, R>,
+}
+
+impl<R: Real> Kernel<R> for SumProducts<'_, R> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<L: Lane<Real = R>>(self) -> f64 {
+        let Self { a, b } = self;
+        let mut total = 0.0;
+        for col in (0..a.cols).step_by(4 * L::WIDTH) {
+            total += if a.stride.min(b.stride) - col >= 4 * L::WIDTH {
+                column_products::<L, true>(a, b, col)
+            } else {
+                column_products::<L, false>(a, b, col)
+            };
+        }
+        total
+    }
+}
+
+/// The part of four lanes of columns.
+#[inline(always)]
+fn column_products<L: Lane, const WHOLE: bool>(
+    a: Rows<'_, L::Real>,
+    b: Rows<'_, L::Real>,
+    col: usize,
+) -> f64 {
+    let mut sums = [L::splat(L::Real::ZERO); 4];
+    for i in 0..a.rows() {
+        let (a_end, b_end) = if WHOLE { (a.stride, b.stride) } else { (a.cols, b.cols) };
+        let x = load_lanes::<L, 4, WHOLE>(&a.data[i * a.stride..][col..a_end]);
+        let y = load_lanes::<L, 4, WHOLE>(&b.data[i * b.stride..][col..b_end]);
+        for j in 0..4 {
+            sums[j] = x[j].mul_add(y[j], sums[j]);
+        }
+    }
+    let mut numbers = [L::Real::ZERO; 64];
+    store_lanes::<L, 4, true>(sums, &mut numbers);
+    numbers[..(a.cols - col).min(4 * L::WIDTH)].iter().map(|x| x.to_f64()).sum()
 }
 
 /// The 16 sums of a reduction.

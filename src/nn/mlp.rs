@@ -18,7 +18,7 @@
 use std::sync::Arc;
 
 use super::embed::TimeEmbedding;
-use crate::autodiff::{Derivatives, Replay, Tape, Var, Weights};
+use crate::autodiff::{Derivatives, DivergenceReplay, Replay, Tape, Var, Weights};
 use crate::error::{Error, Result};
 use crate::field::{DifferentiableField, DifferentialWorker, VectorField, Worker};
 use crate::kernel::{Activation, Real, RowsMut, Simd};
@@ -262,6 +262,66 @@ impl<R: Real> DifferentiableField<R> for Mlp<R> {
     fn differential_worker(&self, rows: usize, tangents: usize) -> Box<dyn DifferentialWorker<R> + '_> {
         Box::new(self.replay(rows, Derivatives { inputs: true, tangents, ..Derivatives::default() }))
     }
+
+    fn divergence_worker(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
+        match DivergenceReplay::new(Arc::clone(&self.tape), rows, self.vars.x, self.vars.u) {
+            Some(replay) => Box::new(MlpDivergence { mlp: self, replay }),
+            None => self.trace_by_tangents(rows), // a network without hidden layers
+        }
+    }
+}
+
+/// Writes t and x into the inputs of a replay, evaluates it, and reads u.
+fn forward<R: Real>(
+    mlp: &Mlp<R>,
+    replay: &mut Replay<R>,
+    t: &[R],
+    x: &Tensor<R>,
+    u: &mut Tensor<R>,
+) -> Result<()> {
+    let vars = mlp.vars;
+    let (rows, dim) = (x.rows(), mlp.shape.dim);
+    let remedy = "one time and one velocity for each row of x";
+    x.check_cols("columns of x", dim, "they must be the dimension of the network")?;
+    u.check_cols("columns of u", dim, "they must be the dimension of the network")?;
+    for (what, found, expected) in [
+        ("times", t.len(), rows),
+        ("rows of u", u.rows(), rows),
+        ("rows of x", rows, rows.min(replay.capacity())),
+    ] {
+        if found != expected {
+            return Err(Error::Dimension { what, expected, found, remedy });
+        }
+    }
+    let mut times = replay.input_mut(vars.t, rows);
+    for (i, &t) in t.iter().enumerate() {
+        times.row_mut(i)[0] = t;
+    }
+    copy_in(x, replay.input_mut(vars.x, rows));
+    replay.forward(mlp.weights(), rows);
+    let value = replay.value(vars.u, rows);
+    for i in 0..rows {
+        u.row_mut(i).copy_from_slice(value.row(i));
+    }
+    Ok(())
+}
+
+/// A network whose rows carry its divergence.
+struct MlpDivergence<'a, R: Real> {
+    mlp: &'a Mlp<R>,
+    replay: DivergenceReplay<R>,
+}
+
+impl<R: Real> Worker<R> for MlpDivergence<'_, R> {
+    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
+        forward(self.mlp, self.replay.replay(), t, x, u)
+    }
+
+    fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
+        self.eval(t, x, u)?;
+        self.replay.divergence(self.mlp.weights(), rate); // E22
+        Ok(())
+    }
 }
 
 /// A network with the buffers to evaluate it.
@@ -272,31 +332,7 @@ struct MlpWorker<'a, R: Real> {
 
 impl<R: Real> MlpWorker<'_, R> {
     fn forward(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
-        let vars = self.mlp.vars;
-        let (rows, dim) = (x.rows(), self.mlp.shape.dim);
-        let remedy = "one time and one velocity for each row of x";
-        x.check_cols("columns of x", dim, "they must be the dimension of the network")?;
-        u.check_cols("columns of u", dim, "they must be the dimension of the network")?;
-        for (what, found, expected) in [
-            ("times", t.len(), rows),
-            ("rows of u", u.rows(), rows),
-            ("rows of x", rows, rows.min(self.replay.capacity())),
-        ] {
-            if found != expected {
-                return Err(Error::Dimension { what, expected, found, remedy });
-            }
-        }
-        let mut times = self.replay.input_mut(vars.t, rows);
-        for (i, &t) in t.iter().enumerate() {
-            times.row_mut(i)[0] = t;
-        }
-        copy_in(x, self.replay.input_mut(vars.x, rows));
-        self.replay.forward(self.mlp.weights(), rows);
-        let value = self.replay.value(vars.u, rows);
-        for i in 0..rows {
-            u.row_mut(i).copy_from_slice(value.row(i));
-        }
-        Ok(())
+        forward(self.mlp, &mut self.replay, t, x, u)
     }
 }
 

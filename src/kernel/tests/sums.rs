@@ -6,7 +6,7 @@ use super::super::adam::{AdamState, AdamStep, adam, sum_slots};
 use super::super::dispatch::{Simd, SimdLevel};
 use super::super::naive;
 use super::super::real::Real;
-use super::super::reduce::{dot, squared_error, sum, sum_squares};
+use super::super::reduce::{dot, squared_error, sum, sum_products, sum_squares};
 use super::{Padded, bits, cases, levels, normals, numbers};
 
 /// A sum of n terms in f64 is off by at most n roundoffs of the sum of the magnitudes, in any order; the reduction
@@ -152,6 +152,27 @@ fn check_slots<R: Real>(simd: Simd, n: usize, slots: usize, seed: u64) {
     assert!((squares - twin).abs() <= bound(n, twin));
 }
 
+/// Each column is added in R: a sum of `rows` products, each rounded at most twice; then at most `cols` f64.
+fn check_sum_products<R: Real>(rows: usize, cols: usize, padding: usize, seed: u64) {
+    let mut stream = numbers(seed);
+    let a = Padded::<R>::normal(rows, cols, padding, &mut stream);
+    let b = Padded::<R>::normal(rows, cols, 0, &mut stream);
+    let product = |i: usize, j: usize| a.rows().row(i)[j].to_f64() * b.rows().row(i)[j].to_f64();
+    let magnitude: f64 = (0..rows).flat_map(|i| (0..cols).map(move |j| product(i, j).abs())).sum();
+    let twin = naive::sum_products(a.rows(), b.rows());
+    #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+    let bound = 1.01 * ((rows + 1) as f64 * R::ROUNDOFF + cols as f64 * f64::ROUNDOFF) * magnitude;
+    for simd in levels() {
+        let got = sum_products(simd, a.rows(), b.rows());
+        assert!((got - twin).abs() <= bound, "{got} against {twin} at {}", simd.level());
+        // The padding is NaN: it plays no part. Nor does it change a bit.
+        let wide = Padded::<R>::from_fn(rows, cols, 80, |i, j| a.rows().row(i)[j].to_f64());
+        assert_eq!(got.to_bits(), sum_products(simd, wide.rows(), b.rows()).to_bits());
+        let wider = Padded::<R>::from_fn(rows, cols, 80, |i, j| b.rows().row(i)[j].to_f64());
+        assert_eq!(got.to_bits(), sum_products(simd, wide.rows(), wider.rows()).to_bits());
+    }
+}
+
 proptest! {
     #![proptest_config(cases())]
 
@@ -159,6 +180,14 @@ proptest! {
     fn slices_add_in_the_stated_order(n in 0_usize..300, seed in 0_u64..1 << 32) {
         check_slices::<f32>(n, seed);
         check_slices::<f64>(n, seed);
+    }
+
+    #[test]
+    fn sums_of_products_agree_with_their_twin(
+        rows in 0_usize..70, cols in 0_usize..150, padding in 0_usize..20, seed: u64
+    ) {
+        check_sum_products::<f32>(rows, cols, padding, seed);
+        check_sum_products::<f64>(rows, cols, padding, seed);
     }
 
     #[test]
