@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::autodiff::{Derivatives, Replay, Tape, Var, Weights};
 use crate::error::Result;
 use crate::field::VectorField;
-use crate::kernel::Real;
+use crate::kernel::{Real, Rows};
 use crate::nn::{MlpShape, MlpVars};
 use crate::path::{AffinePath, PathSample};
 use crate::rng::Stream;
@@ -68,9 +68,12 @@ pub struct Objective {
 #[derive(Debug)]
 pub struct ObjectiveWorker<R> {
     replay: Replay<R>,
-    x_0: Vec<R>,  // [ROWS_PER_BLOCK, d]
-    x_t: Vec<R>,  // [d]
-    dx_t: Vec<R>, // [d]
+    x_0: Vec<R>, // [ROWS_PER_BLOCK, d]
+    row: [usize; ROWS_PER_BLOCK],
+    time: [f64; ROWS_PER_BLOCK],
+    t: Vec<R>,    // [ROWS_PER_BLOCK]
+    x_t: Vec<R>,  // [ROWS_PER_BLOCK, d]
+    dx_t: Vec<R>, // [ROWS_PER_BLOCK, d]
 }
 
 impl Objective {
@@ -87,11 +90,14 @@ impl Objective {
     /// The memory for blocks of at most [`ROWS_PER_BLOCK`] rows.
     #[must_use]
     pub fn worker<R: Real>(&self) -> ObjectiveWorker<R> {
-        let zeros = vec![R::ZERO; self.tape.cols(self.network.x)];
+        let zeros = vec![R::ZERO; ROWS_PER_BLOCK * self.tape.cols(self.network.x)];
         let derivatives = Derivatives { parameters: true, ..Derivatives::default() };
         ObjectiveWorker {
             replay: Replay::new(Arc::clone(&self.tape), ROWS_PER_BLOCK, derivatives),
-            x_0: vec![R::ZERO; ROWS_PER_BLOCK * zeros.len()],
+            x_0: zeros.clone(),
+            row: [0; ROWS_PER_BLOCK],
+            time: [0.0; ROWS_PER_BLOCK],
+            t: vec![R::ZERO; ROWS_PER_BLOCK],
             x_t: zeros.clone(),
             dx_t: zeros,
         }
@@ -117,15 +123,21 @@ impl Objective {
         gradient: &mut [R],
     ) -> f64 {
         let d = x_1.cols();
-        self.source.draw(stream, &mut worker.x_0[..rows * d]);
-        for (i, x_0) in worker.x_0.chunks_exact(d).take(rows).enumerate() {
-            let x_1 = x_1.row(stream.below(x_1.rows()));
-            let t = stream.uniform();
-            self.path.point(t, x_0, x_1, &mut worker.x_t, &mut worker.dx_t); // E13
-            worker.replay.input_mut(self.network.t, rows).row_mut(i)[0] = R::from_f64(t);
-            worker.replay.input_mut(self.network.x, rows).row_mut(i).copy_from_slice(&worker.x_t);
-            worker.replay.input_mut(self.target, rows).row_mut(i).copy_from_slice(&worker.dx_t);
+        let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t } = &mut *worker;
+        self.source.draw(stream, &mut x_0[..rows * d]);
+        for (row, time) in row.iter_mut().zip(&mut *time).take(rows) {
+            *row = stream.below(x_1.rows());
+            *time = stream.uniform();
         }
+        // By itself, so that the memory is asked for many rows at once: they stand anywhere.
+        let points = x_t.chunks_exact_mut(d).zip(dx_t.chunks_exact_mut(d));
+        for (i, (x_t, dx_t)) in points.enumerate().take(rows) {
+            self.path.point(time[i], &x_0[i * d..(i + 1) * d], x_1.row(row[i]), x_t, dx_t); // E13
+            t[i] = R::from_f64(time[i]);
+        }
+        replay.input_mut(self.network.t, rows).copy_from(Rows::new(&t[..rows], 1, 1), 0);
+        replay.input_mut(self.network.x, rows).copy_from(Rows::new(&x_t[..rows * d], d, d), 0);
+        replay.input_mut(self.target, rows).copy_from(Rows::new(&dx_t[..rows * d], d, d), 0);
         self.add(worker, weights, rows, weight, gradient)
     }
 

@@ -93,11 +93,9 @@ pub(super) struct Concat {
 
 impl Concat {
     pub(super) fn forward<R: Real>(&self, values: &[Buffer<R>], y: &mut Buffer<R>, rows: usize) {
-        for i in 0..rows {
-            let (left, right) = y.row_mut(i).split_at_mut(self.left_cols);
-            left.copy_from_slice(values[self.left.0].row(i));
-            right.copy_from_slice(values[self.right.0].row(i));
-        }
+        let mut y = y.rows_mut(rows);
+        y.copy_from(values[self.left.0].rows(rows), 0);
+        y.copy_from(values[self.right.0].rows(rows), self.left_cols);
     }
 
     /// d_left += the first columns of d_y, d_right += the rest
@@ -122,9 +120,7 @@ impl Concat {
     ) {
         for (var, first) in [(self.left, 0), (self.right, self.left_cols)] {
             let Some(d_x) = &d_x[var.0] else { continue };
-            for i in 0..tangents * rows {
-                d_y.row_mut(i)[first..][..d_x.cols()].copy_from_slice(d_x.row(i));
-            }
+            d_y.rows_mut(tangents * rows).copy_from(d_x.rows(tangents * rows), first);
         }
     }
 }

@@ -58,29 +58,37 @@ impl<R: Real> Kernel<R> for WeightGradient<'_, R> {
     }
 }
 
-/// sums += the rows of d_y, four lanes of columns at a time.
+/// sums += the rows of d_y, four lanes of columns at a time, or one where four would reach beyond the padding.
 #[inline(always)]
 fn add_columns<L: Lane>(d_y: Rows<'_, L::Real>, sums: &mut [L::Real]) {
-    for col in (0..d_y.cols).step_by(4 * L::WIDTH) {
-        let to = &mut sums[col..d_y.cols.min(col + 4 * L::WIDTH)];
-        if d_y.stride - col >= 4 * L::WIDTH {
-            add_four_columns::<L, true>(d_y, col, to);
-        } else {
-            add_four_columns::<L, false>(d_y, col, to);
+    let mut col = 0;
+    while col < d_y.cols {
+        let left = d_y.stride - col;
+        let lanes = if left >= 4 * L::WIDTH { 4 } else { 1 };
+        let to = &mut sums[col..d_y.cols.min(col + lanes * L::WIDTH)];
+        match (lanes, left >= L::WIDTH) {
+            (4, _) => add_some_columns::<L, 4, true>(d_y, col, to),
+            (_, true) => add_some_columns::<L, 1, true>(d_y, col, to),
+            (_, false) => add_some_columns::<L, 1, false>(d_y, col, to),
         }
+        col += lanes * L::WIDTH;
     }
 }
 
 #[inline(always)]
-fn add_four_columns<L: Lane, const WHOLE: bool>(d_y: Rows<'_, L::Real>, col: usize, to: &mut [L::Real]) {
-    let mut sums = [L::splat(L::Real::ZERO); 4];
+fn add_some_columns<L: Lane, const N: usize, const WHOLE: bool>(
+    d_y: Rows<'_, L::Real>,
+    col: usize,
+    to: &mut [L::Real],
+) {
+    let mut sums = [L::splat(L::Real::ZERO); N];
     for d_y in d_y.data.chunks_exact(d_y.stride.max(1)) {
-        let d_y = load_lanes::<L, 4, WHOLE>(&d_y[col..]);
-        for j in 0..4 {
+        let d_y = load_lanes::<L, N, WHOLE>(&d_y[col..]);
+        for j in 0..N {
             sums[j] = sums[j].add(d_y[j]);
         }
     }
-    add_lanes::<L, 4, false>(sums, to);
+    add_lanes::<L, N, false>(sums, to);
 }
 
 /// d_w += aᵀ b, or its transpose bᵀ a where `TRANSPOSED`: columns of a in the rows of a tile, columns of b in its lanes.

@@ -17,6 +17,9 @@ use wide::{f32x8, f64x4};
 
 use super::Real;
 
+/// How many numbers [`Lane::Streams`] are.
+pub(super) const STREAMS: usize = 8;
+
 /// A fixed number of reals.
 pub trait Lane: Copy {
     /// What the lane is made of.
@@ -25,6 +28,9 @@ pub trait Lane: Copy {
     /// The compiler turns such a loop into full registers by itself, and better than it puts the
     /// numbers of a long formula over arrays back together, where it leaves some behind as scalars.
     type Single: Lane<Real = Self::Real>;
+    /// Four such numbers, of four streams: every operation stands beside the same one of the other streams, so that a long
+    /// chain of operations, each of which waits for the one before, does not keep the units of a core waiting.
+    type Streams: Lane<Real = Self::Real>;
     /// How many.
     const WIDTH: usize;
     /// Rows of the register tile of a matrix product: as many as the registers of this level hold
@@ -37,6 +43,8 @@ pub trait Lane: Copy {
     fn load(from: &[Self::Real]) -> Self;
     /// Writes the first `WIDTH` numbers of a slice.
     fn store(self, to: &mut [Self::Real]);
+    /// -self; as a factor of [`Lane::mul_add`] it costs nothing where that is fused.
+    fn neg(self) -> Self;
     /// self + b.
     fn add(self, b: Self) -> Self;
     /// self - b.
@@ -53,6 +61,10 @@ pub trait Lane: Copy {
     fn select_less(self, b: Self, yes: Self, no: Self) -> Self;
     /// See [`Real::shift_to_exponent`].
     fn shift_to_exponent(self) -> Self;
+    /// See [`Real::add_bits`].
+    fn add_bits(self, b: Self) -> Self;
+    /// See [`Real::sub_bits`].
+    fn sub_bits(self, b: Self) -> Self;
 
     /// The constant `x`, rounded to this type.
     #[inline(always)]
@@ -63,7 +75,7 @@ pub trait Lane: Copy {
     #[inline(always)]
     fn abs(self) -> Self {
         let zero = Self::splat(Self::Real::ZERO);
-        self.select_less(zero, zero.sub(self), self)
+        self.select_less(zero, self.neg(), self)
     }
 }
 
@@ -81,6 +93,7 @@ impl<R: Real, const N: usize, const FUSED: bool> Array<R, N, FUSED> {
 impl<R: Real, const N: usize, const FUSED: bool> Lane for Array<R, N, FUSED> {
     type Real = R;
     type Single = Array<R, 1, FUSED>;
+    type Streams = Array<R, STREAMS, FUSED>;
     const WIDTH: usize = N;
     // 64 bytes a lane means 32 registers of AVX-512 (8 x 2 sums), 32 bytes the 16 of AVX2 (6 x 2).
     const TILE_ROWS: usize = if N * size_of::<R>() == 64 { 8 } else { 6 };
@@ -97,6 +110,10 @@ impl<R: Real, const N: usize, const FUSED: bool> Lane for Array<R, N, FUSED> {
     #[inline(always)]
     fn store(self, to: &mut [R]) {
         to[..N].copy_from_slice(&self.0);
+    }
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(self.0.map(|x| -x))
     }
     #[inline(always)]
     fn add(self, b: Self) -> Self {
@@ -134,6 +151,14 @@ impl<R: Real, const N: usize, const FUSED: bool> Lane for Array<R, N, FUSED> {
     fn shift_to_exponent(self) -> Self {
         Self(self.0.map(Real::shift_to_exponent))
     }
+    #[inline(always)]
+    fn add_bits(self, b: Self) -> Self {
+        self.zip(b, Real::add_bits)
+    }
+    #[inline(always)]
+    fn sub_bits(self, b: Self) -> Self {
+        self.zip(b, Real::sub_bits)
+    }
 }
 
 macro_rules! wide_lane {
@@ -145,6 +170,7 @@ macro_rules! wide_lane {
         impl Lane for $name {
             type Real = $real;
             type Single = Array<$real, 1, false>;
+            type Streams = Array<$real, STREAMS, false>;
             const WIDTH: usize = $width;
             // Plain x86-64 has 16 registers of 16 bytes: 2 rows of 2 lanes are 8 sums.
             const TILE_ROWS: usize = 2;
@@ -161,6 +187,10 @@ macro_rules! wide_lane {
             #[inline(always)]
             fn store(self, to: &mut [$real]) {
                 to[..$width].copy_from_slice(&self.0.to_array());
+            }
+            #[inline(always)]
+            fn neg(self) -> Self {
+                Self(-self.0)
             }
             #[inline(always)]
             fn add(self, b: Self) -> Self {
@@ -193,6 +223,16 @@ macro_rules! wide_lane {
             #[inline(always)]
             fn shift_to_exponent(self) -> Self {
                 Self($wide::new(self.0.to_array().map(Real::shift_to_exponent)))
+            }
+            #[inline(always)]
+            fn add_bits(self, b: Self) -> Self {
+                let (a, b) = (self.0.to_array(), b.0.to_array());
+                Self($wide::new(std::array::from_fn(|i| a[i].add_bits(b[i]))))
+            }
+            #[inline(always)]
+            fn sub_bits(self, b: Self) -> Self {
+                let (a, b) = (self.0.to_array(), b.0.to_array());
+                Self($wide::new(std::array::from_fn(|i| a[i].sub_bits(b[i]))))
             }
         }
     };

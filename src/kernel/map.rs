@@ -12,6 +12,15 @@
 //! softplus  ln(1 + e^z)                         slope  s
 //! ```
 //!
+//! What is done differently from [`super::naive`]:
+//! 1. exp and its relatives are those of `math.rs`, in the type itself and not in f64.
+//! 2. A number is the end of a chain of some twenty operations, each of which waits four cycles for the one before. Eight
+//!    streams of numbers are taken side by side, so that a core always has one that need not wait ([`Lane::Streams`]); loops
+//!    over single numbers keep the lanes full (`lane.rs`).
+//! 3. SiLU divides by multiplying with a reciprocal (`math.rs`). With 2, on one AVX-512 core: value and slope 0.21 ns -> 0.18 ns
+//!    a number, value alone 0.16 -> 0.15; without AVX 1.26 -> 1.06.
+//! 4. Rows without padding are one long row.
+//!
 //! # Source
 //! The definitions of PyTorch 2 (`gelu` is the exact one, not the tanh approximation; `softplus` has
 //! beta = 1 and no switch to the identity at z = 20, a difference of at most 2.1e-9); SELU's constants:
@@ -22,7 +31,7 @@ use std::slice::from_mut;
 use std::str::FromStr;
 
 use super::dispatch::{Kernel, Simd};
-use super::lane::Lane;
+use super::lane::{Lane, STREAMS};
 use super::math;
 use super::real::Real;
 use super::rows::{Rows, RowsMut};
@@ -114,22 +123,52 @@ impl<R: Real> Kernel<R> for Apply<'_, R> {
     fn run<L: Lane<Real = R>>(self) {
         let Self { activation, y } = self;
         match activation {
-            Activation::Silu => values::<L::Single, Silu>(y),
-            Activation::Gelu => values::<L::Single, Gelu>(y),
-            Activation::Tanh => values::<L::Single, Tanh>(y),
-            Activation::Relu => values::<L::Single, Relu>(y),
-            Activation::Selu => values::<L::Single, Selu>(y),
-            Activation::Softplus => values::<L::Single, Softplus>(y),
+            Activation::Silu => values::<L, Silu>(y),
+            Activation::Gelu => values::<L, Gelu>(y),
+            Activation::Tanh => values::<L, Tanh>(y),
+            Activation::Relu => values::<L, Relu>(y),
+            Activation::Selu => values::<L, Selu>(y),
+            Activation::Softplus => values::<L, Softplus>(y),
         }
     }
 }
 
+/// Numbers of a stream; there are four of them.
+const STREAM: usize = 64;
+
 #[inline(always)]
 fn values<L: Lane, C: Curve>(mut y: RowsMut<'_, L::Real>) {
+    if y.cols == y.stride {
+        // Rows without padding are one long row.
+        return row_values::<L, C>(y.data);
+    }
     for i in 0..y.rows() {
-        for y in y.row_mut(i) {
-            C::at(L::splat(*y)).0.store(from_mut(y));
+        row_values::<L, C>(y.row_mut(i));
+    }
+}
+
+/// A block cut into its streams.
+#[inline(always)]
+fn streams<R>(block: &mut [R; STREAM * STREAMS]) -> &mut [[R; STREAM]; STREAMS] {
+    let (streams, _) = block.as_chunks_mut::<STREAM>();
+    streams.try_into().expect("a block consists of its streams")
+}
+
+#[inline(always)]
+fn row_values<L: Lane, C: Curve>(y: &mut [L::Real]) {
+    let (blocks, tail) = y.as_chunks_mut::<{ STREAM * STREAMS }>();
+    for block in blocks {
+        let block = streams(block);
+        for i in 0..STREAM {
+            let mut z: [L::Real; STREAMS] = std::array::from_fn(|s| block[s][i]);
+            C::at(L::Streams::load(&z)).0.store(&mut z);
+            for s in 0..STREAMS {
+                block[s][i] = z[s];
+            }
         }
+    }
+    for y in tail {
+        C::at(L::Single::splat(*y)).0.store(from_mut(y));
     }
 }
 
@@ -146,24 +185,49 @@ impl<R: Real> Kernel<R> for Activate<'_, R> {
         let Self { activation, y, slope } = self;
         // One loop for each activation, so that the choice is made once and not for every lane.
         match activation {
-            Activation::Silu => rows::<L::Single, Silu>(y, slope),
-            Activation::Gelu => rows::<L::Single, Gelu>(y, slope),
-            Activation::Tanh => rows::<L::Single, Tanh>(y, slope),
-            Activation::Relu => rows::<L::Single, Relu>(y, slope),
-            Activation::Selu => rows::<L::Single, Selu>(y, slope),
-            Activation::Softplus => rows::<L::Single, Softplus>(y, slope),
+            Activation::Silu => rows::<L, Silu>(y, slope),
+            Activation::Gelu => rows::<L, Gelu>(y, slope),
+            Activation::Tanh => rows::<L, Tanh>(y, slope),
+            Activation::Relu => rows::<L, Relu>(y, slope),
+            Activation::Selu => rows::<L, Selu>(y, slope),
+            Activation::Softplus => rows::<L, Softplus>(y, slope),
         }
     }
 }
 
 #[inline(always)]
 fn rows<L: Lane, C: Curve>(mut y: RowsMut<'_, L::Real>, mut slope: RowsMut<'_, L::Real>) {
+    if y.cols == y.stride && slope.cols == slope.stride {
+        return row_slopes::<L, C>(y.data, slope.data);
+    }
     for i in 0..y.rows() {
-        for (y, slope) in y.row_mut(i).iter_mut().zip(slope.row_mut(i)) {
-            let (value, derivative) = C::at(L::splat(*y));
-            value.store(from_mut(y));
-            derivative.store(from_mut(slope));
+        row_slopes::<L, C>(y.row_mut(i), slope.row_mut(i));
+    }
+}
+
+#[inline(always)]
+fn row_slopes<L: Lane, C: Curve>(y: &mut [L::Real], slope: &mut [L::Real]) {
+    let (blocks, tail) = y.as_chunks_mut::<{ STREAM * STREAMS }>();
+    let (slope_blocks, slope_tail) = slope.as_chunks_mut::<{ STREAM * STREAMS }>();
+    for (block, slope) in blocks.iter_mut().zip(slope_blocks) {
+        let (block, slope) = (streams(block), streams(slope));
+        for i in 0..STREAM {
+            let mut z: [L::Real; STREAMS] = std::array::from_fn(|s| block[s][i]);
+            let (value, derivative) = C::at(L::Streams::load(&z));
+            value.store(&mut z);
+            for s in 0..STREAMS {
+                block[s][i] = z[s];
+            }
+            derivative.store(&mut z);
+            for s in 0..STREAMS {
+                slope[s][i] = z[s];
+            }
         }
+    }
+    for (y, slope) in tail.iter_mut().zip(slope_tail) {
+        let (value, derivative) = C::at(L::Single::splat(*y));
+        value.store(from_mut(y));
+        derivative.store(from_mut(slope));
     }
 }
 
@@ -188,8 +252,9 @@ impl Curve for Silu {
     #[inline(always)]
     fn at<L: Lane>(z: L) -> (L, L) {
         let one = L::constant(1.0);
-        let s = math::sigmoid(z);
-        let (above, within) = bounded(z);
+        let above = math::sigmoid_end(z);
+        let s = math::sigmoid_above_end(above);
+        let within = bounded(above).1;
         (above.mul(s), s.mul(within.mul_add(one.sub(s), one)))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! # Math
 //! ```text
-//! exp x      n = round(x / ln 2), r = x - n ln 2, exp x = 2^n (1 + r q(r)), q the Taylor series of (e^r - 1)/r
+//! exp x      n = round(x / ln 2), r = x - n ln 2, exp x = 2^n (1 + r q(r)), q near (e^r - 1)/r (see `Real::EXP`)
 //! exp x - 1  2^n r q(r) + (2^n - 1)
 //! ln(1 + y)  2 (s + s^3/3 + s^5/5 + ...), s = y / (2 + y), for y in [0, 1]
 //! erfc x     t exp(-x^2) (c_0/2 + sum c_j T_j(2 t - 1)), t = 2 / (2 + x), for x >= 0
@@ -10,15 +10,16 @@
 //!
 //! # Limits
 //! exp saturates where its result would leave the normal numbers: at about 2^-126.5 and 2^127.5 for f32
-//! (x < -87.6, x > 88.3), at 2^-1022.5 and 2^1023.5 for f64; so 1 / (1 + e^-x) and Phi end at a tiny number instead
-//! of 0. NaN stays NaN, the sign of a zero is not kept. Greatest errors in units in the last place, measured
-//! over dense grids at every level against the standard library in f64 (tests/functions.rs holds them):
+//! (x < -87.6, x > 88.3), at 2^-1022.5 and 2^1023.5 for f64; so Phi ends at a tiny number instead of 0, and
+//! 1 / (1 + e^-x) at 2^-125.5 for f32 (x < -86.98), 2^-1021.5 for f64 (x < -708.0). NaN stays NaN, the sign of a
+//! zero is not kept. Greatest errors in units in the last place at any level, against the standard library in f64: of every
+//! f32 there is (Phi: of a dense grid), and over dense grids of f64 (tests/functions.rs holds them):
 //! ```text
 //!                 f32    f64
-//! exp             1.2    1
-//! exp x - 1       1.9    2
-//! ln(1 + y)       2.7    3
-//! 1 / (1 + e^-x)  2.3    2
+//! exp             1.18   1
+//! exp x - 1       2.09   2
+//! ln(1 + y)       2.9    3
+//! 1 / (1 + e^-x)  3.06   2
 //! Phi             4.2    6.9     times 1 + x² for x < 0, because e^(-x²/2) magnifies the roundoff of x²
 //! ```
 //!
@@ -28,17 +29,6 @@
 
 use super::lane::Lane;
 use super::real::Real;
-
-/// 1 / k! for k = 1 ..= 13.
-const INVERSE_FACTORIAL: [f64; 13] = {
-    let mut table = [1.0; 13];
-    let mut k = 1;
-    while k < 13 {
-        table[k] = table[k - 1] / (k + 1) as f64;
-        k += 1;
-    }
-    table
-};
 
 /// Chebyshev coefficients of erfc(x) exp(x^2) / t in 2 t - 1, t = 2 / (2 + x).
 const ERFC: [f64; 27] = [
@@ -71,41 +61,57 @@ const ERFC: [f64; 27] = [
     3.574_594_569_502_261_4e-17,
 ];
 
-/// The parts of exp: 2^n and r q(r).
+/// The parts of exp: 2^n and r q(r), for x between the ends of [`exp`].
 #[inline(always)]
 fn exp_parts<L: Lane>(x: L) -> (L, L) {
+    let (shifted, r, q) = exp_pieces(x);
+    (shifted.add(L::constant(L::Real::EXPONENT_BIAS)).shift_to_exponent(), r.mul(q))
+}
+
+/// The pieces of exp: a number whose lowest bits are n, r, and q(r).
+#[inline(always)]
+fn exp_pieces<L: Lane>(x: L) -> (L, L, L) {
     let ln_2 = std::f64::consts::LN_2;
-    let bias = L::Real::EXPONENT_BIAS;
-    // A hundredth inside of the half, so that n is never rounded to an exponent that does not exist.
-    let (low, high) = (L::constant((0.51 - bias) * ln_2), L::constant((bias + 0.49) * ln_2));
-    let x = x.select_less(low, low, x);
-    let x = high.select_less(x, high, x);
     // Adding 1.5 x 2^mantissa leaves n in the low bits of the significand: rounding and conversion at once.
     let magic = L::constant(1.5 * f64::from(2.0_f32).powi(L::Real::MANTISSA_BITS.cast_signed()));
     let shifted = x.mul_add(L::constant(1.0 / ln_2), magic);
     let n = shifted.sub(magic);
-    let power = shifted.add(L::constant(bias)).shift_to_exponent();
     let r = n.mul_add(L::constant(-L::Real::LN_2[0]), x);
     let r = n.mul_add(L::constant(-L::Real::LN_2[1]), r);
-    let terms = L::Real::EXP_TERMS;
-    let mut q = L::constant(INVERSE_FACTORIAL[terms - 1]);
-    for k in (0..terms - 1).rev() {
-        q = q.mul_add(r, L::constant(INVERSE_FACTORIAL[k]));
+    let mut terms = L::Real::EXP.iter().rev();
+    let mut q = L::constant(terms.next().copied().unwrap_or_default());
+    for &c in terms {
+        q = q.mul_add(r, L::constant(c));
     }
-    (power, r.mul(q))
+    (shifted, r, q)
+}
+
+/// The x for which e^x is 2^exponent, and nearly half an octave `more`: so that n is never rounded to an exponent beyond it.
+#[inline(always)]
+fn end<L: Lane>(exponent: f64, more: f64) -> L {
+    L::constant((exponent + more) * std::f64::consts::LN_2)
+}
+
+/// x where exp has a result.
+#[inline(always)]
+fn within_exp<L: Lane>(x: L) -> L {
+    let bias = L::Real::EXPONENT_BIAS;
+    let (low, high) = (end::<L>(1.0 - bias, -0.49), end::<L>(bias, 0.49));
+    let x = x.select_less(low, low, x);
+    high.select_less(x, high, x)
 }
 
 /// e^x.
 #[inline(always)]
 pub(super) fn exp<L: Lane>(x: L) -> L {
-    let (power, rest) = exp_parts(x);
+    let (power, rest) = exp_parts(within_exp(x));
     power.mul_add(rest, power)
 }
 
 /// e^x - 1, without cancellation near 0.
 #[inline(always)]
 pub(super) fn exp_m1<L: Lane>(x: L) -> L {
-    let (power, rest) = exp_parts(x);
+    let (power, rest) = exp_parts(within_exp(x));
     power.mul_add(rest, power.sub(L::splat(L::Real::ONE)))
 }
 
@@ -123,11 +129,46 @@ pub(super) fn ln_1p<L: Lane>(y: L) -> L {
     sum.mul(s)
 }
 
+/// 1 / (1 + e^-x) for x from [`sigmoid_end`] on.
+#[inline(always)]
+pub(super) fn sigmoid_above_end<L: Lane>(x: L) -> L {
+    let (one, high) = (L::splat(L::Real::ONE), end::<L>(L::Real::EXPONENT_BIAS - 2.0, 0.49));
+    let (shifted, r, q) = exp_pieces(high.select_less(x, high, x).neg());
+    // The units that multiply are the busy ones: times 2^n by adding n to the exponent, which is above 1 for each n here.
+    reciprocal(r.mul_add(q, one).add_bits(shifted.shift_to_exponent()).add(one))
+}
+
+/// max(x, the number from which on the logistic function is found): below it, 1 + e^-x has a reciprocal that is no normal
+/// number.
+#[inline(always)]
+pub(super) fn sigmoid_end<L: Lane>(x: L) -> L {
+    let low = end::<L>(2.0 - L::Real::EXPONENT_BIAS, -0.49);
+    x.select_less(low, low, x)
+}
+
 /// 1 / (1 + e^-x).
 #[inline(always)]
 pub(super) fn sigmoid<L: Lane>(x: L) -> L {
-    let one = L::splat(L::Real::ONE);
-    one.div(one.add(exp(L::constant(0.0).sub(x))))
+    sigmoid_above_end(sigmoid_end(x))
+}
+
+/// 1 / d for d from 1 to 2^(bias - 1.5), without a division: that takes as long as all the rest of a logistic function.
+///
+/// ```text
+/// y_0 = bits of a constant - bits of d        off by at most e = 1 - d y_0, |e| < 5.06 %
+/// y_1 = y_0 (1 + e + e²)                      off by e³: 1.3e-4
+/// y   = y + y (1 - d y)                       Newton's method, squares the error; once or twice
+/// ```
+#[inline(always)]
+fn reciprocal<L: Lane>(d: L) -> L {
+    let (minus, one) = (d.neg(), L::splat(L::Real::ONE));
+    let y = L::splat(L::Real::RECIPROCAL).sub_bits(d);
+    let e = minus.mul_add(y, one);
+    let mut y = y.mul_add(e.mul_add(e, e), y);
+    for _ in 0..L::Real::NEWTON_STEPS {
+        y = y.mul_add(minus.mul_add(y, one), y);
+    }
+    y
 }
 
 /// Phi(x), the distribution function of N(0, 1), and e^(-x²/2).

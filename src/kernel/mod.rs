@@ -9,6 +9,7 @@ mod map;
 mod math;
 mod matmul;
 pub mod naive;
+mod narrow;
 mod panels;
 mod peak;
 mod real;

@@ -1,5 +1,6 @@
 //! [`Rows`] and [`RowsMut`]: the matrices that kernels read and write, rows with or without padding between them.
 
+use super::narrow::NARROW;
 use super::real::Real;
 
 /// Rows of numbers, `stride` apart: a matrix operand of shape [rows, cols].
@@ -77,5 +78,23 @@ impl<'a, R: Real> RowsMut<'a, R> {
     #[inline(always)]
     pub fn row_mut(&mut self, i: usize) -> &mut [R] {
         &mut self.data[i * self.stride..][..self.cols]
+    }
+
+    /// Copies rows into the columns from `first` on.
+    ///
+    /// # Panics
+    /// If the rows differ in number, or their columns do not fit.
+    pub fn copy_from(&mut self, from: Rows<'_, R>, first: usize) {
+        assert!(self.rows() == from.rows() && first + from.cols <= self.cols, "rows that fit");
+        if from.cols <= NARROW {
+            // Column by column: to ask the system for a copy of two numbers takes longer than the copy.
+            for j in 0..from.cols {
+                let to = self.data[first + j..].iter_mut().step_by(self.stride);
+                to.zip(from.data[j..].iter().step_by(from.stride)).for_each(|(to, from)| *to = *from);
+            }
+            return;
+        }
+        let rows = self.data.chunks_exact_mut(self.stride).zip(from.data.chunks_exact(from.stride));
+        rows.for_each(|(to, row)| to[first..first + from.cols].copy_from_slice(&row[..from.cols]));
     }
 }

@@ -21,7 +21,7 @@ use super::embed::TimeEmbedding;
 use crate::autodiff::{Derivatives, DivergenceReplay, Replay, Tape, Var, Weights};
 use crate::error::{Error, Result};
 use crate::field::{DifferentiableField, DifferentialWorker, VectorField, Worker};
-use crate::kernel::{Activation, Real, RowsMut, Simd};
+use crate::kernel::{Activation, Real, Rows, RowsMut, Simd};
 use crate::rng::{Purpose, Rng};
 use crate::tensor::Tensor;
 
@@ -280,29 +280,21 @@ fn forward<R: Real>(
     u: &mut Tensor<R>,
 ) -> Result<()> {
     let vars = mlp.vars;
-    let (rows, dim) = (x.rows(), mlp.shape.dim);
+    let (n, dim) = (x.rows(), mlp.shape.dim);
     let remedy = "one time and one velocity for each row of x";
     x.check_cols("columns of x", dim, "they must be the dimension of the network")?;
     u.check_cols("columns of u", dim, "they must be the dimension of the network")?;
-    for (what, found, expected) in [
-        ("times", t.len(), rows),
-        ("rows of u", u.rows(), rows),
-        ("rows of x", rows, rows.min(replay.capacity())),
-    ] {
+    for (what, found, expected) in
+        [("times", t.len(), n), ("rows of u", u.rows(), n), ("rows of x", n, n.min(replay.capacity()))]
+    {
         if found != expected {
             return Err(Error::Dimension { what, expected, found, remedy });
         }
     }
-    let mut times = replay.input_mut(vars.t, rows);
-    for (i, &t) in t.iter().enumerate() {
-        times.row_mut(i)[0] = t;
-    }
-    copy_in(x, replay.input_mut(vars.x, rows));
-    replay.forward(mlp.weights(), rows);
-    let value = replay.value(vars.u, rows);
-    for i in 0..rows {
-        u.row_mut(i).copy_from_slice(value.row(i));
-    }
+    replay.input_mut(vars.t, n).copy_from(Rows::new(t, 1, 1), 0);
+    replay.input_mut(vars.x, n).copy_from(rows(x), 0);
+    replay.forward(mlp.weights(), n);
+    copy_out(replay.value(vars.u, n), u);
     Ok(())
 }
 
@@ -336,11 +328,15 @@ impl<R: Real> MlpWorker<'_, R> {
     }
 }
 
-/// Copies a matrix into rows of a replay.
-fn copy_in<R: Real>(from: &Tensor<R>, mut to: RowsMut<'_, R>) {
-    for i in 0..from.rows() {
-        to.row_mut(i).copy_from_slice(from.row(i));
-    }
+/// A matrix as the rows of a kernel.
+fn rows<R: Real>(x: &Tensor<R>) -> Rows<'_, R> {
+    Rows::new(x.as_slice(), x.cols(), x.cols())
+}
+
+/// Copies rows of a replay into a matrix.
+fn copy_out<R: Real>(from: Rows<'_, R>, to: &mut Tensor<R>) {
+    let cols = to.cols();
+    RowsMut::new(to.as_mut_slice(), cols, cols).copy_from(from, 0);
 }
 
 impl<R: Real> Worker<R> for MlpWorker<'_, R> {
@@ -360,7 +356,7 @@ impl<R: Real> DifferentialWorker<R> for MlpWorker<'_, R> {
     ) -> Result<()> {
         let vars = self.mlp.vars;
         self.forward(t, x, u)?;
-        let tangents = self.replay.tangent_mut(vars.x, x.rows());
+        let mut tangents = self.replay.tangent_mut(vars.x, x.rows());
         for (what, tensor) in [("rows of d_x", d_x), ("rows of d_u", &*d_u)] {
             if tensor.rows() != tangents.rows() || tensor.cols() != x.cols() {
                 return Err(Error::Dimension {
@@ -371,12 +367,9 @@ impl<R: Real> DifferentialWorker<R> for MlpWorker<'_, R> {
                 });
             }
         }
-        copy_in(d_x, tangents);
+        tangents.copy_from(rows(d_x), 0);
         self.replay.jvp(vars.u, self.mlp.weights(), x.rows());
-        let tangents = self.replay.tangent(vars.u, x.rows());
-        for i in 0..d_u.rows() {
-            d_u.row_mut(i).copy_from_slice(tangents.row(i));
-        }
+        copy_out(self.replay.tangent(vars.u, x.rows()), d_u);
         Ok(())
     }
 
@@ -400,12 +393,9 @@ impl<R: Real> DifferentialWorker<R> for MlpWorker<'_, R> {
                 });
             }
         }
-        copy_in(w, self.replay.cotangent_mut(vars.u, x.rows()));
+        self.replay.cotangent_mut(vars.u, x.rows()).copy_from(rows(w), 0);
         self.replay.vjp(vars.u, self.mlp.weights(), None, x.rows());
-        let cotangent = self.replay.cotangent(vars.x, x.rows());
-        for i in 0..x.rows() {
-            d_x.row_mut(i).copy_from_slice(cotangent.row(i));
-        }
+        copy_out(self.replay.cotangent(vars.x, x.rows()), d_x);
         Ok(())
     }
 }
