@@ -2,7 +2,8 @@
 //!
 //! # Limits
 //! The tree of the machine that runs the test, and for other systems the names in Cargo.lock, which holds the
-//! crates of all of them, those for development too. Where cargo does not answer, the tests fail.
+//! crates of all of them, those for development too. Where cargo does not answer, the tests fail. A crate that does not
+//! say which compiler it needs is taken to be content with any.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -139,6 +140,21 @@ fn always_needed<'a>(metadata: &'a Value, name: &str) -> BTreeSet<&'a str> {
         .collect()
 }
 
+/// A version of the compiler, as (major, minor, patch); 0 where it is not said.
+fn compiler(version: &str) -> [u32; 3] {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap());
+    std::array::from_fn(|_| numbers.next().unwrap_or(0))
+}
+
+/// The packages that need a newer compiler than `own` does, those for development too.
+fn too_new<'a>(metadata: &'a Value, own: &str) -> Vec<&'a str> {
+    let packages = || metadata["packages"].as_array().unwrap().iter();
+    let needed = |p: &Value| p["rust_version"].as_str().map(compiler);
+    let most =
+        packages().find(|p| p["name"] == own).and_then(needed).expect("the package names its compiler");
+    packages().filter(|p| needed(p) > Some(most)).map(|p| p["name"].as_str().unwrap()).collect()
+}
+
 #[test]
 fn the_core_is_small() {
     let all = tree(&["--no-default-features"]);
@@ -167,6 +183,11 @@ fn nothing_builds_foreign_code() {
 #[test]
 fn nothing_links_a_native_library() {
     assert_eq!(linking(&metadata()), MAY_LINK);
+}
+
+#[test]
+fn nothing_needs_a_newer_compiler() {
+    assert_eq!(too_new(&metadata(), env!("CARGO_PKG_NAME")), [""; 0]);
 }
 
 /// The names in a lock file.
@@ -234,5 +255,20 @@ mod reader {
         assert_eq!(reached(&metadata), BTreeSet::from(["a 1", "b 1", "c 1"]));
         assert_eq!(linking(&metadata), ["b"]);
         assert_eq!(always_needed(&metadata, "a"), BTreeSet::from(["b", "c"]));
+    }
+
+    #[test]
+    fn compilers_are_compared_number_by_number() {
+        let package =
+            |name: &str, version: Option<&str>| serde_json::json!({ "name": name, "rust_version": version });
+        let metadata = serde_json::json!({ "packages": [
+            package("a", Some("1.89")),
+            package("older", Some("1.9.1")),
+            package("same", Some("1.89.0")),
+            package("newer", Some("1.89.1")),
+            package("newest", Some("1.100")),
+            package("silent", None),
+        ] });
+        assert_eq!(too_new(&metadata, "a"), ["newer", "newest"]);
     }
 }

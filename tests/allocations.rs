@@ -1,0 +1,146 @@
+//! Nothing is allocated from step to step: by training, by sampling, by scoring.
+//!
+//! A global allocator counts the requests of all threads. A loop runs inside a pool, as a program's loops should; its first
+//! steps are not counted, because each thread of a pool registers itself once with the queues' memory reclamation. After them
+//! the count is exactly 0: what a pool's own thread hands over passes through a ring that was made with the pool.
+//!
+//! Only jobs from outside a pool pass through a list of blocks, which takes one allocation for every 63 jobs. A step that is
+//! made there is the one exception, and its share is bounded.
+//!
+//! # Limits
+//! One test, so that no other one allocates beside it, and pools that live as long as it does, because a thread that ends
+//! allocates too.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::alloc::System;
+use std::hint::black_box;
+
+use pushforward::data::toy;
+use pushforward::field::Worker;
+use pushforward::nn::Adam;
+use pushforward::ode::{Integration, ROWS_PER_BLOCK};
+use pushforward::rng::Purpose;
+use pushforward::train::Run;
+use pushforward::{
+    AffinePath, DifferentiableField, Mlp, Result, Rng, Solver, Source, Tensor, Trainer, VectorField,
+};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Steps before the count begins, and steps that are counted.
+const UNCOUNTED: usize = 5;
+const COUNTED_STEPS: usize = 50;
+
+/// How often memory is asked for while `f` runs, by any thread.
+fn allocations(f: impl FnOnce()) -> usize {
+    let region = Region::new(COUNTED);
+    f();
+    let change = region.change();
+    change.allocations + change.reallocations
+}
+
+/// Repeats a step in a pool; how often memory was asked for once it was under way.
+fn steady(pool: &ThreadPool, mut step: impl FnMut() + Send) -> usize {
+    pool.install(|| {
+        (0..UNCOUNTED).for_each(|_| step());
+        allocations(|| (0..COUNTED_STEPS).for_each(|_| step()))
+    })
+}
+
+/// The small network, the one of wide rows, and one without hidden layers.
+fn networks() -> [(&'static str, Mlp); 3] {
+    let network = |dim, hidden: &[usize]| Mlp::new(dim, hidden, &mut Rng::from_seed(1)).unwrap();
+    [("W1", network(2, &[64; 3])), ("W3", network(64, &[256; 3])), ("linear", network(3, &[]))]
+}
+
+fn training(velocity: &Mlp, adam: Adam) -> Run {
+    let mut rng = Rng::from_seed(2);
+    let d = velocity.dim();
+    let x_1: Tensor<f32> = if d == 2 { toy::moons(1000, &mut rng) } else { normals(1000, d) };
+    Trainer::new(AffinePath::default()).batch(300).adam(adam).start(velocity.clone(), &x_1, &mut rng).unwrap()
+}
+
+fn normals(rows: usize, d: usize) -> Tensor<f32> {
+    let mut x = Tensor::zeros(rows, d);
+    Source::Normal.fill(&Rng::from_seed(3).fork(Purpose::Source), 0, &mut x);
+    x
+}
+
+/// Some blocks of rows under way along a field.
+fn blocks<F: VectorField<f32>>(field: &F) -> Vec<Integration<'_, f32>> {
+    let block = |_| {
+        let x = normals(ROWS_PER_BLOCK, field.dim());
+        Integration::new(Solver::midpoint(), field, x, 1.0..0.0).unwrap()
+    };
+    (0..3).map(block).collect()
+}
+
+fn step_all(blocks: &mut [Integration<'_, f32>]) {
+    blocks.par_iter_mut().for_each(|block| assert!(!block.step().unwrap(), "it must not be at its end"));
+}
+
+/// A network whose rows carry its divergence, as for log-densities.
+struct Augmented<'a>(&'a Mlp);
+
+impl VectorField<f32> for Augmented<'_> {
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn eval(&self, t: &[f32], x: &Tensor<f32>, u: &mut Tensor<f32>) -> Result<()> {
+        self.0.eval(t, x, u)
+    }
+
+    fn worker(&self, rows: usize) -> Box<dyn Worker<f32> + '_> {
+        self.0.divergence_worker(rows)
+    }
+}
+
+#[test]
+fn steps_allocate_nothing() {
+    let pools = [1, 2].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    for pool in &pools {
+        let threads = pool.current_num_threads();
+
+        // The counter sees every thread: otherwise all that follows would say nothing.
+        let seen = steady(pool, || {
+            rayon::broadcast(|_| drop(black_box(vec![0_u8; 1])));
+        });
+        assert!(seen >= threads * COUNTED_STEPS, "{seen} allocations were seen on {threads} threads");
+
+        for (name, velocity) in &networks() {
+            let on = format!("{name}, {threads} threads");
+            for adam in [Adam::default(), Adam { clip: Some(1e-3), ema: None, ..Adam::default() }] {
+                let mut run = training(velocity, adam);
+                let count = steady(pool, || {
+                    run.step().unwrap();
+                });
+                assert_eq!(count, 0, "training, {on}, {adam:?}");
+            }
+            let mut sampled = blocks(velocity);
+            assert_eq!(steady(pool, || step_all(&mut sampled)), 0, "sampling, {on}");
+            let augmented = Augmented(velocity);
+            let mut scored = blocks(&augmented);
+            assert_eq!(steady(pool, || step_all(&mut scored)), 0, "scoring, {on}");
+            assert!(scored[0].carry().iter().all(|&carry| carry != 0.0), "a divergence was found, {on}");
+        }
+    }
+
+    // From outside: training hands over two or three times a step.
+    let mut run = training(&networks()[0].1, Adam::default());
+    for _ in 0..UNCOUNTED {
+        run.step().unwrap();
+    }
+    let steps = 20 * COUNTED_STEPS;
+    let count = allocations(|| {
+        for _ in 0..steps {
+            run.step().unwrap();
+        }
+    });
+    assert!(count <= steps / 10, "{count} allocations in {steps} steps that were made outside a pool");
+}
