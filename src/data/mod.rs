@@ -12,18 +12,26 @@
 //!   complex numbers and half precision are refused.
 //! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
+mod columns;
 #[cfg(feature = "csv")]
 mod csv;
+#[cfg(feature = "csv")]
+mod csv_text;
 mod npy;
 mod npy_header;
+mod npy_rows;
+mod reader;
 mod standardize;
 mod table;
 pub mod toy;
 mod writer;
 
 #[cfg(feature = "csv")]
-pub use csv::{read_csv, write_csv};
+pub use csv::read_csv;
+#[cfg(feature = "csv")]
+pub use csv_text::write_csv;
 pub use npy::{read_npy, write_npy, write_npy_vector};
+pub use reader::TableReader;
 pub use standardize::Standardize;
 pub use table::{Header, Missing, ReadOptions, Table};
 pub use toy::Toy;

@@ -153,7 +153,7 @@ impl<R: Real> TableWriter<R> {
     fn begin(&mut self, header: Option<&[String]>) -> io::Result<()> {
         match (self.format, header) {
             #[cfg(feature = "csv")]
-            (Format::Csv, Some(names)) => super::csv::write_names(&mut self.out, names),
+            (Format::Csv, Some(names)) => super::csv_text::write_names(&mut self.out, names),
             #[cfg(feature = "csv")]
             (Format::Csv, None) => Ok(()),
             (Format::Npy, _) => match self.shape {
@@ -166,7 +166,7 @@ impl<R: Real> TableWriter<R> {
     fn append(&mut self, values: &Tensor<R>) -> io::Result<()> {
         match self.format {
             #[cfg(feature = "csv")]
-            Format::Csv => super::csv::write_rows(&mut self.out, values),
+            Format::Csv => super::csv_text::write_rows(&mut self.out, values),
             Format::Npy => write_numbers(&mut self.out, values.as_slice()),
         }
     }
