@@ -7,6 +7,7 @@
 //! numbers cannot be told from a row. A number with more digits than f64 holds is rounded to nearest.
 
 use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ReaderBuilder};
@@ -48,8 +49,9 @@ pub(super) struct CsvRows<'a> {
     records: Records<'a>,
     /// Cells of each record.
     cols: usize,
-    /// Whether the record at which `records` stands is a row that was not yet taken.
-    more: bool,
+    /// Whether the record at which `records` stands is a row that was not yet taken. No more is read
+    /// than was asked for: whoever waits for a pipe waits for the rows that he wants.
+    in_hand: bool,
 }
 
 impl<'a> CsvRows<'a> {
@@ -81,8 +83,7 @@ impl<'a> CsvRows<'a> {
             && records.record.iter().any(|text| matches!(parse(text), Cell::Unusable(TEXT)));
         let header = if is_header { Some(names(&records.record, file)?) } else { None };
         let columns = Columns::new(file, options, header, cols)?;
-        let more = !is_header || records.advance()?;
-        Ok((Self { records, cols, more }, columns))
+        Ok((Self { records, cols, in_hand: !is_header }, columns))
     }
 
     /// Appends at most `max_rows` rows to `out`; how many.
@@ -93,7 +94,10 @@ impl<'a> CsvRows<'a> {
         out: &mut Vec<f64>,
     ) -> Result<usize> {
         let mut taken = 0;
-        while self.more && taken < max_rows {
+        while taken < max_rows {
+            if !mem::replace(&mut self.in_hand, false) && !self.records.advance()? {
+                break;
+            }
             let records = &self.records;
             let record = &records.record;
             if record.len() != self.cols {
@@ -103,7 +107,6 @@ impl<'a> CsvRows<'a> {
             }
             let cell = |column: usize| parse(&record[column]);
             taken += usize::from(columns.push(cell, |column| records.place(column), out)?);
-            self.more = self.records.advance()?;
         }
         Ok(taken)
     }
