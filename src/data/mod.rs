@@ -1,7 +1,8 @@
 //! Data: toys that are drawn, tables that are read and written, and their standardisation.
 //!
 //! A table is CSV (feature `csv`) or NPY. What is read is f64 and finite; what is written has the
-//! precision it was computed in.
+//! precision it was computed in. [`Table`] is all of a table; [`TableReader`] and [`TableWriter`] go
+//! through one of any length in constant memory.
 //!
 //! # Limits
 //! - CSV: commas between cells, `.` in numbers, UTF-8, double quotes where needed, lines that end in LF,

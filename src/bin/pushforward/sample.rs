@@ -48,7 +48,7 @@ fn draw<R: Real>(
     common: &Common,
 ) -> anyhow::Result<Stats> {
     let (solver, streams) = (args.solver.solver(), Rng::from_seed(common.seed).fork(Purpose::Source));
-    let shape = Shape::Matrix { rows: rows.len(), cols: flow.dim() };
+    let shape = Shape::Matrix { rows: Some(rows.len()), cols: flow.dim() };
     let interrupt = Interrupt::watch()?;
     let mut writer = TableWriter::<R>::create(&args.output, flow.header(), shape)?;
     let bar = common.progress(rows.len() as u64);
