@@ -11,7 +11,7 @@
 //! that is killed leaves the temporary file, `.pushforward-` and six letters, behind.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
@@ -89,6 +89,23 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// What was written can be written again, for example a count at the start that is known at the end.
+/// What is no regular file may refuse.
+impl Seek for AtomicFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.out.seek(to)
+    }
+}
+
+impl Seek for Out {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::Replaced { file, .. } => file.seek(to),
+            Self::Direct(file) => file.seek(to),
+        }
     }
 }
 
@@ -242,6 +259,18 @@ mod tests {
         file.commit().unwrap();
         assert!(fs::read(&path).unwrap() == bytes);
         assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn the_start_can_be_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"??? rows").unwrap();
+        file.rewind().unwrap();
+        file.write_all(b"123").unwrap();
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"123 rows");
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl Flow {
         streams: Streams,
     ) -> Result<Drawn<R>> {
         let solution = solver.solve(&self.velocity, &self.draw_source(rows, streams)?, 0.0..1.0)?;
-        Ok(Drawn { x: self.standardize.to_data(&solution.x)?.cast(), stats: solution.stats })
+        Ok(Drawn { x: self.standardize.to_data(&solution.x)?, stats: solution.stats })
     }
 
     /// The way of samples from source to target at `intervals` + 1 equally spaced times, in the units of the data.

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use pushforward::data::{Missing, ReadOptions, Table, read_npy, write_npy};
+use pushforward::data::{Missing, ReadOptions, Table, TableReader, read_npy, write_npy};
 
 const FILE: &str = "fuzz.npy";
 
@@ -23,7 +23,10 @@ fuzz_target!(|bytes: &[u8]| {
         for missing in [Missing::Error, Missing::Drop] {
             let options = ReadOptions { missing, ..ReadOptions::default() };
             match read_npy(&file[..], Path::new(FILE), &options) {
-                Ok(table) => check(&table),
+                Ok(table) => {
+                    check(&table);
+                    check_blocks(&table, &file, &options);
+                }
                 Err(error) => assert!(error.to_string().contains(FILE), "an error names its file: {error}"),
             }
         }
@@ -39,4 +42,16 @@ fn check(table: &Table) {
     write_npy(&mut written, &table.values).expect("memory can be written");
     let again = read_npy(&written[..], Path::new(FILE), &ReadOptions::default());
     assert!(again.expect("what was written can be read").values == table.values, "the numbers changed");
+}
+
+/// Blocks are the table, cut into pieces.
+fn check_blocks(table: &Table, bytes: &[u8], options: &ReadOptions) {
+    let mut reader = TableReader::npy(bytes, Path::new(FILE), options).expect("it was read before");
+    let (mut numbers, mut rows) = (Vec::new(), 0);
+    while let Some(block) = reader.next_block(2).expect("it was read before") {
+        assert!(block.rows() <= 2 && rows % 2 == 0, "only the last block is smaller");
+        numbers.extend_from_slice(block.as_slice());
+        rows += block.rows();
+    }
+    assert!(numbers == table.values.as_slice() && reader.dropped() == table.dropped, "blocks differ");
 }

@@ -1,4 +1,4 @@
-//! Tables as CSV: [`read_csv`] and [`write_csv`].
+//! Reading tables as CSV: [`read_csv`].
 //!
 //! # Limits
 //! Commas between cells, `.` in numbers, UTF-8 in names, double quotes around cells where needed;
@@ -6,19 +6,19 @@
 //! in a table of one column a missing cell must be written as `NA` or `""`. A header that consists of
 //! numbers cannot be told from a row. A number with more digits than f64 holds is rounded to nearest.
 
-use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Read};
+use std::mem;
+use std::path::{Path, PathBuf};
 
-use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
+use csv::{ByteRecord, ReaderBuilder};
 
-use super::table::{Cell, Header, ReadOptions, Rows, Table, bad_table, no_rows, unreadable};
+use super::columns::{Cell, Columns};
+use super::reader::TableReader;
+use super::table::{Header, ReadOptions, Table, bad_table, unreadable};
 use crate::error::{Error, Result};
-use crate::kernel::Real;
-use crate::tensor::Tensor;
 
-/// From here on and below its inverse, a number is written with an exponent.
-const PLAIN: std::ops::Range<f64> = 1e-5..1e16;
+/// Bytes that are read at a time.
+const BUFFER: usize = 1 << 16;
 
 /// What some programs begin UTF-8 with: U+FEFF.
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -40,123 +40,111 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// assert_eq!(table.values.row(1), [3.0, 0.4]);
 /// # Ok::<(), pushforward::Error>(())
 /// ```
-pub fn read_csv(mut reader: impl Read, file: &Path, options: &ReadOptions) -> Result<Table> {
-    // A pipe may hand out the byte order mark in pieces, which `csv` would not see.
-    let mut start = Vec::new();
-    let mark = BYTE_ORDER_MARK.len() as u64;
-    reader.by_ref().take(mark).read_to_end(&mut start).map_err(|source| unreadable(file, source))?;
-    if start == BYTE_ORDER_MARK {
-        start.clear();
-    }
-    let inner = io::Cursor::new(start).chain(reader);
-    // Every line gets an end, the last one too: `Records::advance` counts on it.
-    let reader = UnixLines { inner, after_return: false }.chain(&b"\n"[..]);
-    let mut records = Records {
-        reader: ReaderBuilder::new().has_headers(false).flexible(true).from_reader(reader),
-        record: ByteRecord::new(),
-        line: 0,
-        file,
-    };
-    if !records.advance()? {
-        return Err(bad_table(file, "it is empty", "give at least one row of numbers"));
-    }
-    let cols = records.record.len();
-    let is_header = options.header == Header::Detect
-        && records.record.iter().any(|text| matches!(parse(text), Cell::Unusable(TEXT)));
-    let header = if is_header { Some(names(&records.record, file)?) } else { None };
-    let mut rows = Rows::new(file, options, header, cols)?;
-    if is_header && !records.advance()? {
-        return Err(no_rows(file));
-    }
-    loop {
-        let Records { record, line, .. } = &records;
-        if record.len() != cols {
-            let found = format!("line {line} has {} cells, the first has {cols}", record.len());
-            return Err(bad_table(file, found, "give every row the same number of cells"));
+pub fn read_csv(reader: impl Read, file: &Path, options: &ReadOptions) -> Result<Table> {
+    TableReader::csv(reader, file, options)?.read_all()
+}
+
+/// The rows of a CSV file, read one after the other.
+pub(super) struct CsvRows<'a> {
+    records: Records<'a>,
+    /// Cells of each record.
+    cols: usize,
+    /// Whether the record at which `records` stands is a row that was not yet taken. No more is read
+    /// than was asked for: whoever waits for a pipe waits for the rows that he wants.
+    in_hand: bool,
+}
+
+impl<'a> CsvRows<'a> {
+    /// Reads up to the first row.
+    pub(super) fn begin(
+        mut reader: Box<dyn Read + 'a>,
+        file: &Path,
+        options: &ReadOptions,
+    ) -> Result<(Self, Columns)> {
+        // A pipe may hand out the byte order mark in pieces, which `csv` would not see.
+        let mut start = Vec::new();
+        let mark = BYTE_ORDER_MARK.len() as u64;
+        reader.by_ref().take(mark).read_to_end(&mut start).map_err(|source| unreadable(file, source))?;
+        if start == BYTE_ORDER_MARK {
+            start.clear();
         }
-        rows.push(|column| parse(&record[column]), |column| place(record, *line, column))?;
+        let inner = io::Cursor::new(start).chain(reader);
+        // Every line gets an end, the last one too: `Records::line` counts on it.
+        let lines = UnixLines { inner, after_return: false }.chain(&b"\n"[..]);
+        let mut builder = ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).buffer_capacity(BUFFER);
+        let reader = builder.from_reader(Box::new(lines) as Box<dyn Read + 'a>);
+        let mut records = Records { reader, record: ByteRecord::new(), file: file.into() };
         if !records.advance()? {
-            return rows.finish();
+            return Err(bad_table(file, "it is empty", "give at least one row of numbers"));
         }
+        let cols = records.record.len();
+        let is_header = options.header == Header::Detect
+            && records.record.iter().any(|text| matches!(parse(text), Cell::Unusable(TEXT)));
+        let header = if is_header { Some(names(&records.record, file)?) } else { None };
+        let columns = Columns::new(file, options, header, cols)?;
+        Ok((Self { records, cols, in_hand: !is_header }, columns))
     }
-}
 
-/// Writes a table as CSV: the header, quoted where it must be, and each number with the fewest digits
-/// that read back as the same number of its precision; what is not finite becomes `NaN`, `inf`, `-inf`.
-///
-/// # Errors
-/// What the system says.
-///
-/// # Panics
-/// If the header has not one name for each column.
-pub fn write_csv<R: Real>(
-    out: &mut impl Write,
-    header: Option<&[String]>,
-    values: &Tensor<R>,
-) -> io::Result<()> {
-    if let Some(names) = header {
-        assert!(names.len() == values.cols(), "a header needs one name for each column");
-        write_names(out, names)?;
-    }
-    write_rows(out, values)
-}
-
-/// Writes the header line.
-pub(super) fn write_names(out: &mut impl Write, names: &[String]) -> io::Result<()> {
-    // By way of memory: `csv` would hide the kind of an error of `out`.
-    let mut writer = WriterBuilder::new().from_writer(Vec::new());
-    writer.write_record(names).map_err(io::Error::other)?;
-    let line = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    out.write_all(&line)
-}
-
-/// Writes rows without a header.
-pub(super) fn write_rows<R: Real>(out: &mut impl Write, values: &Tensor<R>) -> io::Result<()> {
-    let mut line = String::new();
-    for i in 0..values.rows() {
-        line.clear();
-        for (j, &x) in values.row(i).iter().enumerate() {
-            let comma = if j == 0 { "" } else { "," };
-            let magnitude = x.to_f64().abs();
-            let plain = PLAIN.contains(&magnitude) || magnitude <= 0.0;
-            // Both are shortest round-trip digits; `Debug` adds the exponent where it is shorter.
-            let written = if plain { write!(line, "{comma}{x}") } else { write!(line, "{comma}{x:?}") };
-            written.map_err(io::Error::other)?;
+    /// Appends at most `max_rows` rows to `out`; how many.
+    pub(super) fn fill(
+        &mut self,
+        columns: &mut Columns,
+        max_rows: usize,
+        out: &mut Vec<f64>,
+    ) -> Result<usize> {
+        let mut taken = 0;
+        while taken < max_rows {
+            if !mem::replace(&mut self.in_hand, false) && !self.records.advance()? {
+                break;
+            }
+            let records = &self.records;
+            let record = &records.record;
+            if record.len() != self.cols {
+                let (line, found) = (records.line(), record.len());
+                let found = format!("line {line} has {found} cells, the first has {}", self.cols);
+                return Err(bad_table(&records.file, found, "give every row the same number of cells"));
+            }
+            let cell = |column: usize| parse(&record[column]);
+            taken += usize::from(columns.push(cell, |column| records.place(column), out)?);
         }
-        line.push('\n');
-        out.write_all(line.as_bytes())?;
+        Ok(taken)
     }
-    Ok(())
 }
 
-/// The records of a CSV file, with the line on which each begins.
-#[derive(Debug)]
-struct Records<'a, R> {
-    reader: csv::Reader<R>,
+/// The records of a CSV file.
+struct Records<'a> {
+    reader: csv::Reader<Box<dyn Read + 'a>>,
     record: ByteRecord,
-    line: u64,
-    file: &'a Path,
+    file: PathBuf,
 }
 
-impl<R: Read> Records<'_, R> {
+impl Records<'_> {
     /// Goes to the next record; false if there is none.
     fn advance(&mut self) -> Result<bool> {
-        let more = self.reader.read_byte_record(&mut self.record).map_err(|error| self.refused(error))?;
+        self.reader.read_byte_record(&mut self.record).map_err(|error| {
+            let text = error.to_string();
+            match error.into_kind() {
+                csv::ErrorKind::Io(source) => unreadable(&self.file, source),
+                _ => bad_format(&self.file, text),
+            }
+        })
+    }
+
+    /// The line on which the record begins.
+    fn line(&self) -> u64 {
         // `csv` says where it stood before the record, which is before the empty lines it skipped.
         // Where it stands now is beyond the record's own lines and its end. (The file's last record
         // has no end if a quote is left open: then the first is nearer.)
         let before = self.record.position().map_or(1, csv::Position::line);
-        let own: u64 = self.record.iter().map(newlines).sum();
-        self.line = before.max(self.reader.position().line().saturating_sub(1 + own));
-        Ok(more)
+        let own = newlines(self.record.as_slice());
+        before.max(self.reader.position().line().saturating_sub(1 + own))
     }
 
-    fn refused(&self, error: csv::Error) -> Error {
-        let text = error.to_string();
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => unreadable(self.file, source),
-            _ => bad_format(self.file, text),
-        }
+    /// The line and the text of a cell.
+    fn place(&self, column: usize) -> (u64, String) {
+        let above: u64 = self.record.iter().take(column).map(newlines).sum();
+        (self.line() + above, String::from_utf8_lossy(self.record[column].trim_ascii()).into_owned())
     }
 }
 
@@ -171,6 +159,10 @@ impl<R: Read> Read for UnixLines<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.inner.read(out)?;
+            // Most files have none, and looking for one byte is much faster than moving all.
+            if !self.after_return && !out[..read].contains(&b'\r') {
+                return Ok(read);
+            }
             let mut kept = 0;
             for i in 0..read {
                 let byte = out[i];
@@ -204,12 +196,6 @@ fn parse(text: &[u8]) -> Cell {
         }
         Some(x) => Cell::of(x),
     }
-}
-
-/// The line and the text of a cell.
-fn place(record: &ByteRecord, line: u64, column: usize) -> (u64, String) {
-    let above: u64 = record.iter().take(column).map(newlines).sum();
-    (line + above, String::from_utf8_lossy(record[column].trim_ascii()).into_owned())
 }
 
 fn newlines(text: &[u8]) -> u64 {
@@ -380,52 +366,7 @@ mod tests {
         assert!(found.contains("penguins.csv, line 5, column bill_length_mm: \"NA\" is missing"), "{found}");
     }
 
-    fn written<R: Real>(header: Option<&[String]>, values: &Tensor<R>) -> String {
-        let mut out = Vec::new();
-        write_csv(&mut out, header, values).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn numbers_are_written_shortest_in_their_precision() {
-        let row = [0.1, 1.0, -0.0, 1e300, 5e-324, 123_456_789.0, 1e-5, 9e-6, f64::NAN, f64::NEG_INFINITY];
-        let text = written(None, &Tensor::from_rows(&[row]));
-        assert_eq!(text, "0.1,1,-0,1e300,5e-324,123456789,0.00001,9e-6,NaN,-inf\n");
-        assert_eq!(
-            written(None, &Tensor::from_rows(&[[0.1_f32, 16_777_216.0, 1e38]])),
-            "0.1,16777216,1e38\n"
-        );
-        let header = ["a".to_owned(), "b, c".to_owned(), "d\"\ne".to_owned()];
-        let text = written(Some(&header), &Tensor::from_rows(&[[1.0, 2.0, 3.0]]));
-        assert_eq!(text, "a,\"b, c\",\"d\"\"\ne\"\n1,2,3\n");
-        assert_eq!(read(text).unwrap().names(), header);
-    }
-
     proptest! {
-        #[test]
-        fn f64_read_back_the_same(bits in prop::collection::vec(any::<u64>(), 1..30)) {
-            let values: Vec<f64> = bits.into_iter().map(f64::from_bits).filter(|x| x.is_finite()).collect();
-            prop_assume!(!values.is_empty());
-            let n = values.len();
-            let x = Tensor::from_vec(values, n, 1).unwrap();
-            let back = read(written(None, &x)).unwrap().values;
-            for (a, b) in x.as_slice().iter().zip(back.as_slice()) {
-                prop_assert_eq!(a.to_bits(), b.to_bits());
-            }
-        }
-
-        #[test]
-        fn f32_read_back_the_same(bits in prop::collection::vec(any::<u32>(), 1..30)) {
-            let values: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| x.is_finite()).collect();
-            prop_assume!(!values.is_empty());
-            let n = values.len();
-            let x = Tensor::from_vec(values, 1, n).unwrap();
-            let back: Tensor = read(written(None, &x)).unwrap().values.cast();
-            for (a, b) in x.as_slice().iter().zip(back.as_slice()) {
-                prop_assert_eq!(a.to_bits(), b.to_bits());
-            }
-        }
-
         #[test]
         fn any_bytes_give_a_table_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(table) = read(&bytes) {

@@ -1,7 +1,8 @@
 //! Data: toys that are drawn, tables that are read and written, and their standardisation.
 //!
 //! A table is CSV (feature `csv`) or NPY. What is read is f64 and finite; what is written has the
-//! precision it was computed in.
+//! precision it was computed in. [`Table`] is all of a table; [`TableReader`] and [`TableWriter`] go
+//! through one of any length in constant memory.
 //!
 //! # Limits
 //! - CSV: commas between cells, `.` in numbers, UTF-8, double quotes where needed, lines that end in LF,
@@ -12,18 +13,26 @@
 //!   complex numbers and half precision are refused.
 //! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
+mod columns;
 #[cfg(feature = "csv")]
 mod csv;
+#[cfg(feature = "csv")]
+mod csv_text;
 mod npy;
 mod npy_header;
+mod npy_rows;
+mod reader;
 mod standardize;
 mod table;
 pub mod toy;
 mod writer;
 
 #[cfg(feature = "csv")]
-pub use csv::{read_csv, write_csv};
+pub use csv::read_csv;
+#[cfg(feature = "csv")]
+pub use csv_text::write_csv;
 pub use npy::{read_npy, write_npy, write_npy_vector};
+pub use reader::TableReader;
 pub use standardize::Standardize;
 pub use table::{Header, Missing, ReadOptions, Table};
 pub use toy::Toy;

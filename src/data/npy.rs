@@ -19,69 +19,24 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::npy_header::{Dtype, bad, read_header, write_header};
-use super::table::{Cell, ReadOptions, Rows, Table, bad_table, no_rows, unreadable};
+use super::npy_header::write_header;
+use super::reader::TableReader;
+use super::table::{ReadOptions, Table};
 use crate::error::Result;
 use crate::kernel::Real;
 use crate::tensor::Tensor;
 
-/// Bytes that are decoded at a time: a multiple of every width.
-const CHUNK: usize = 1 << 13;
+/// Bytes that are read or written at a time, a multiple of every width: they and their numbers stay in
+/// the second cache.
+pub(super) const CHUNK: usize = 1 << 17;
 
 /// Reads an NPY table; `file` names it in messages, in which the line of a cell is its row, counted
 /// from 1.
 ///
 /// # Errors
 /// As [`Table::read`].
-pub fn read_npy(mut reader: impl Read, file: &Path, options: &ReadOptions) -> Result<Table> {
-    let header = read_header(&mut reader, file)?;
-    let (rows, cols) = match header.shape[..] {
-        [rows] => (rows, 1),
-        [rows, cols] => (rows, cols),
-        _ => {
-            let found = format!("the array has {} dimensions", header.shape.len());
-            return Err(bad_table(file, found, "save one of two dimensions, rows and columns"));
-        }
-    };
-    if rows == 0 {
-        return Err(no_rows(file));
-    }
-    if cols == 0 {
-        return Err(bad_table(file, "there are no columns", "give at least one column of numbers"));
-    }
-    let Some(count) = rows.checked_mul(cols).filter(|count| count.checked_mul(8).is_some()) else {
-        return Err(bad(file, format!("{rows} x {cols} numbers are beyond all memory")));
-    };
-    // In C order the file is a sequence of rows; in Fortran order no row is complete before the end.
-    let (blocks, rows_in_block) = if header.fortran_order { (1, rows) } else { (rows, 1) };
-    let mut numbers = Numbers { reader, dtype: header.dtype, chunk: [0; CHUNK] };
-    let mut block = Vec::new();
-    let mut table = None;
-    for first in 0..blocks {
-        if !numbers.read(count / blocks, &mut block).map_err(|source| unreadable(file, source))? {
-            return Err(bad(file, format!("it ends before the last of its {rows} x {cols} numbers")));
-        }
-        // Only now is it sure that there are as many columns as the header says.
-        let table = match &mut table {
-            Some(table) => table,
-            empty => empty.insert(Rows::new(file, options, None, cols)?),
-        };
-        for i in 0..rows_in_block {
-            let at = |j: usize| block[if header.fortran_order { j * rows + i } else { j }];
-            let line = (first + i + 1) as u64;
-            table.push(|j| Cell::of(at(j)), |j| (line, at(j).to_string()))?;
-        }
-    }
-    let mut rest = [0];
-    match numbers.reader.read(&mut rest) {
-        Ok(0) => {}
-        Ok(_) => return Err(bad(file, format!("more bytes follow its {rows} x {cols} numbers"))),
-        Err(source) => return Err(unreadable(file, source)),
-    }
-    match table {
-        Some(table) => table.finish(),
-        None => Err(no_rows(file)),
-    }
+pub fn read_npy(reader: impl Read, file: &Path, options: &ReadOptions) -> Result<Table> {
+    TableReader::npy(reader, file, options)?.read_all()
 }
 
 /// Writes a table as an array of shape [N, d], `<f4` or `<f8` as R is f32 or f64.
@@ -118,40 +73,21 @@ pub fn write_npy_vector<R: Real>(out: &mut impl Write, values: &[R]) -> io::Resu
 
 /// Writes numbers, little endian.
 pub(super) fn write_numbers<R: Real>(out: &mut impl Write, values: &[R]) -> io::Result<()> {
-    for &x in values {
-        let x = x.to_f64();
+    let mut bytes = vec![0; CHUNK.min(size_of_val(values))];
+    for values in values.chunks(CHUNK / size_of::<R>()) {
+        let bytes = &mut bytes[..size_of_val(values)];
         if size_of::<R>() == size_of::<f32>() {
-            out.write_all(&f32::from_f64(x).to_le_bytes())?;
+            for (bytes, x) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+                *bytes = f32::from_f64(x.to_f64()).to_le_bytes();
+            }
         } else {
-            out.write_all(&x.to_le_bytes())?;
+            for (bytes, x) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+                *bytes = x.to_f64().to_le_bytes();
+            }
         }
+        out.write_all(bytes)?;
     }
     Ok(())
-}
-
-/// The numbers of a file, decoded as they are asked for.
-#[derive(Debug)]
-struct Numbers<R> {
-    reader: R,
-    dtype: Dtype,
-    chunk: [u8; CHUNK],
-}
-
-impl<R: Read> Numbers<R> {
-    /// Reads the next `count` numbers into `out`; false if the file ends before.
-    fn read(&mut self, count: usize, out: &mut Vec<f64>) -> io::Result<bool> {
-        let width = self.dtype.width;
-        out.clear();
-        while out.len() < count {
-            let bytes = &mut self.chunk[..(count - out.len()).min(CHUNK / width) * width];
-            match self.reader.read_exact(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-                result => result?,
-            }
-            out.extend(bytes.chunks_exact(width).map(|number| self.dtype.decode(number)));
-        }
-        Ok(true)
-    }
 }
 
 #[cfg(test)]
@@ -241,11 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_aligned_whatever_the_shape() {
-        for digits in 0..19 {
+    fn headers_are_aligned_and_equally_long_whatever_the_shape() {
+        let sizes = (0..19).map(|digits| 10_usize.pow(digits)).chain([0, usize::MAX]);
+        for (rows, cols) in sizes.clone().flat_map(|rows| sizes.clone().map(move |cols| (rows, cols))) {
             let mut out = Vec::new();
-            write_header::<f64>(&mut out, &[10_usize.pow(digits), 3]).unwrap();
-            assert!(out.len().is_multiple_of(ALIGNMENT) && out.ends_with(b"\n"));
+            write_header::<f64>(&mut out, &[rows, cols]).unwrap();
+            assert!(out.len() == 2 * ALIGNMENT && out.ends_with(b"\n"));
             assert_eq!(usize::from(u16::from_le_bytes([out[8], out[9]])) + 10, out.len());
         }
     }

@@ -70,25 +70,35 @@ impl Dtype {
         Some(Self { kind, width, big_endian })
     }
 
-    /// One number from its `width` bytes.
+    /// Appends the numbers that these bytes hold; a rest of less than `width` bytes is no number.
     #[allow(clippy::cast_precision_loss, reason = "integers beyond 2^53 are rounded to nearest, as stated")]
-    pub(super) fn decode(self, bytes: &[u8]) -> f64 {
-        let mut low = [0; 8];
-        low[..self.width].copy_from_slice(bytes);
-        if self.big_endian {
-            low[..self.width].reverse();
-        }
-        let bits = u64::from_le_bytes(low);
+    pub(super) fn decode(self, bytes: &[u8], out: &mut Vec<f64>) {
         match (self.kind, self.width) {
-            (Kind::Bool, _) => f64::from(u8::from(bits != 0)),
-            (Kind::Unsigned, _) => bits as f64,
-            (Kind::Signed, width) => {
-                // Shifted up and down again, the sign fills the upper bytes.
-                let unused = 64 - 8 * width;
-                (i64::from_le_bytes(low) << unused >> unused) as f64
-            }
-            (Kind::Float, 4) => f64::from(f32::from_le_bytes([low[0], low[1], low[2], low[3]])),
-            (Kind::Float, _) => f64::from_bits(bits),
+            (Kind::Bool, _) => out.extend(bytes.iter().map(|&byte| f64::from(u8::from(byte != 0)))),
+            (Kind::Signed, 1) => self.each(bytes, out, |b| f64::from(i8::from_le_bytes(b))),
+            (Kind::Signed, 2) => self.each(bytes, out, |b| f64::from(i16::from_le_bytes(b))),
+            (Kind::Signed, 4) => self.each(bytes, out, |b| f64::from(i32::from_le_bytes(b))),
+            (Kind::Signed, _) => self.each(bytes, out, |b| i64::from_le_bytes(b) as f64),
+            (Kind::Unsigned, 1) => self.each(bytes, out, |b| f64::from(u8::from_le_bytes(b))),
+            (Kind::Unsigned, 2) => self.each(bytes, out, |b| f64::from(u16::from_le_bytes(b))),
+            (Kind::Unsigned, 4) => self.each(bytes, out, |b| f64::from(u32::from_le_bytes(b))),
+            (Kind::Unsigned, _) => self.each(bytes, out, |b| u64::from_le_bytes(b) as f64),
+            (Kind::Float, 4) => self.each(bytes, out, |b| f64::from(f32::from_le_bytes(b))),
+            (Kind::Float, _) => self.each(bytes, out, f64::from_le_bytes),
+        }
+    }
+
+    /// One loop for each type, which the compiler can turn into SIMD.
+    fn each<const W: usize>(self, bytes: &[u8], out: &mut Vec<f64>, number: impl Fn([u8; W]) -> f64) {
+        let (numbers, _) = bytes.as_chunks::<W>();
+        if self.big_endian {
+            out.extend(numbers.iter().map(|&bytes| {
+                let mut bytes = bytes;
+                bytes.reverse();
+                number(bytes)
+            }));
+        } else {
+            out.extend(numbers.iter().map(|&bytes| number(bytes)));
         }
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! # Limits
 //! Rows are drawn in f64 and then rounded: a row of the checkerboard in f32 may so be moved onto the
-//! edge of its square, one in some millions.
+//! edge of its square, one in some millions. More than 500 lines, as each formula stands beside its test.
 //!
 //! # Source
 //! The shapes are customary in papers on normalising flows, W. Grathwohl et al. 2019 (FFJORD),
@@ -29,17 +29,15 @@
 
 use std::f64::consts::{FRAC_PI_4, PI, TAU};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::kernel::Real;
-use crate::rng::{Purpose, ROWS_PER_STREAM, Rng, Stream};
+use crate::rng::{Purpose, ROWS_PER_STREAM, Rng, Stream, Streams};
 use crate::tensor::Tensor;
-
-/// Columns of every toy.
-const DIM: usize = 2;
 
 /// What the checkerboard of unit squares is divided by.
 const CHECKERBOARD_SCALE: f64 = 0.45;
@@ -77,6 +75,9 @@ pub enum Toy {
 }
 
 impl Toy {
+    /// Columns of every toy.
+    pub const DIM: usize = 2;
+
     /// All of them, in the order of their documentation.
     pub const ALL: [Self; 8] = [
         Self::Checkerboard,
@@ -118,16 +119,42 @@ impl Toy {
     /// ```
     #[must_use]
     pub fn sample<R: Real>(self, n: usize, rng: &mut Rng) -> Tensor<R> {
-        let streams = rng.fork(Purpose::Data);
-        let mut x = Tensor::zeros(n, DIM);
-        x.as_mut_slice().par_chunks_mut(ROWS_PER_STREAM * DIM).enumerate().for_each(|(block, rows)| {
-            let mut stream = streams.stream(block as u64);
-            for row in rows.chunks_exact_mut(DIM) {
-                let [a, b] = self.draw(&mut stream);
-                row.copy_from_slice(&[R::from_f64(a), R::from_f64(b)]);
-            }
+        self.rows(0..n, &rng.fork(Purpose::Data))
+    }
+
+    /// Draws rows `rows` of the one infinite sequence that belongs to `streams`, [n, 2]: block by block,
+    /// a toy of any length needs no memory.
+    ///
+    /// # Example
+    /// ```
+    /// use pushforward::{Rng, Tensor, data::Toy, rng::Purpose};
+    ///
+    /// let all: Tensor = Toy::Moons.sample(1000, &mut Rng::from_seed(0));
+    /// let streams = Rng::from_seed(0).fork(Purpose::Data);
+    /// assert_eq!(Toy::Moons.rows(900..910, &streams), all.slice_rows(900..910));
+    /// ```
+    #[must_use]
+    pub fn rows<R: Real>(self, rows: Range<usize>, streams: &Streams) -> Tensor<R> {
+        let (first_block, skipped) = (rows.start / ROWS_PER_STREAM, rows.start % ROWS_PER_STREAM);
+        let mut x = Tensor::zeros(rows.len(), Toy::DIM);
+        let head = (ROWS_PER_STREAM - skipped).min(x.rows());
+        let (head, whole) = x.as_mut_slice().split_at_mut(head * Toy::DIM);
+        self.draw_block(streams, first_block, skipped, head);
+        whole.par_chunks_mut(ROWS_PER_STREAM * Toy::DIM).enumerate().for_each(|(b, rows)| {
+            self.draw_block(streams, first_block + 1 + b, 0, rows);
         });
         x
+    }
+
+    /// Draws rows of one block of [`ROWS_PER_STREAM`], after leaving out its first `skipped` rows.
+    fn draw_block<R: Real>(self, streams: &Streams, block: usize, skipped: usize, rows: &mut [R]) {
+        let mut stream = streams.stream(block as u64);
+        for _ in 0..skipped {
+            self.draw(&mut stream);
+        }
+        for row in rows.chunks_exact_mut(Toy::DIM) {
+            row.copy_from_slice(&self.draw(&mut stream).map(R::from_f64));
+        }
     }
 
     /// Draws one row by the formula at the head of this file.
@@ -259,7 +286,7 @@ pub fn gaussian<R: Real>(n: usize, rng: &mut Rng) -> Tensor<R> {
 /// If x has not two numbers.
 #[must_use]
 pub fn checkerboard_is_dark<R: Real>(x: &[R]) -> bool {
-    assert!(x.len() == DIM, "a point of the checkerboard has two numbers");
+    assert!(x.len() == Toy::DIM, "a point of the checkerboard has two numbers");
     let on_board = [x[0], x[1]].map(|x| (x.to_f64() * CHECKERBOARD_SCALE).floor());
     on_board.iter().all(|edge| (-2.0..2.0).contains(edge))
         && (on_board[0] + on_board[1]).rem_euclid(2.0) < 0.5

@@ -1,15 +1,16 @@
 //! [`TableWriter`]: a table that is written part by part, in constant memory.
 //!
 //! # Limits
-//! The number of rows must be known at the start: NPY states it before the numbers.
+//! NPY states the number of rows before the numbers: where it is not known at the start it is put there
+//! at the end, which a pipe does not allow.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, Seek, Stdout, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::npy::write_numbers;
 use super::npy_header::write_header;
-use super::table::Format;
+use super::table::{Format, bad_table};
 use crate::error::{Error, Result};
 use crate::file::AtomicFile;
 use crate::kernel::Real;
@@ -18,28 +19,28 @@ use crate::tensor::Tensor;
 /// What messages call the path `-`.
 const STANDARD_OUTPUT: &str = "standard output";
 
-/// The shape of a table that is written.
+/// The shape of a table that is written. Rows that are not known at the start are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
     /// [rows, cols].
     Matrix {
-        /// Number of rows.
-        rows: usize,
+        /// Number of rows, if it is known.
+        rows: Option<usize>,
         /// Number of columns.
         cols: usize,
     },
     /// `[rows]`: one number for each row; in CSV one column.
     Vector {
-        /// Number of rows.
-        rows: usize,
+        /// Number of rows, if it is known.
+        rows: Option<usize>,
     },
 }
 
 impl Shape {
-    /// Number of rows.
+    /// Number of rows, if it is known.
     #[must_use]
-    pub fn rows(self) -> usize {
+    pub fn rows(self) -> Option<usize> {
         match self {
             Self::Matrix { rows, .. } | Self::Vector { rows } => rows,
         }
@@ -51,6 +52,14 @@ impl Shape {
         match self {
             Self::Matrix { cols, .. } => cols,
             Self::Vector { .. } => 1,
+        }
+    }
+
+    /// The sizes of an NPY array of this many rows.
+    fn sizes(self, rows: usize) -> Vec<usize> {
+        match self {
+            Self::Matrix { cols, .. } => vec![rows, cols],
+            Self::Vector { .. } => vec![rows],
         }
     }
 }
@@ -66,7 +75,7 @@ impl Shape {
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("x.npy");
 /// let part = Tensor::from_rows(&[[1.0_f32, 2.0], [3.0, 4.0]]);
-/// let mut writer = TableWriter::create(&path, None, Shape::Matrix { rows: 4, cols: 2 })?;
+/// let mut writer = TableWriter::create(&path, None, Shape::Matrix { rows: Some(4), cols: 2 })?;
 /// writer.push(&part)?;
 /// writer.push(&part)?;
 /// writer.finish()?;
@@ -94,9 +103,10 @@ impl<R: Real> TableWriter<R> {
     /// that is `-`. NPY has no place for a header.
     ///
     /// # Errors
-    /// [`Error::Table`] for another extension, [`Error::Dimension`] for a header that does not fit the
-    /// shape, [`Error::Io`] if the file cannot be written; of standard output the source of that error
-    /// has the kind [`io::ErrorKind::BrokenPipe`] when its reader went away.
+    /// [`Error::Table`] for another extension, and for NPY into a pipe if the number of rows is not known;
+    /// [`Error::Dimension`] for a header that does not fit the shape, [`Error::Io`] if the file cannot be
+    /// written; of standard output the source of that error has the kind
+    /// [`io::ErrorKind::BrokenPipe`] when its reader went away.
     pub fn create(path: &Path, header: Option<&[String]>, shape: Shape) -> Result<Self> {
         if let Some(names) = header.filter(|names| names.len() != shape.cols()) {
             return Err(Error::Dimension {
@@ -106,7 +116,7 @@ impl<R: Real> TableWriter<R> {
                 remedy: "give one for each column",
             });
         }
-        let (path, format, out) = if path == Path::new("-") {
+        let (path, format, mut out) = if path == Path::new("-") {
             // A build without CSV refuses here.
             let format = Format::of(Path::new("standard output.csv"))?;
             (Path::new(STANDARD_OUTPUT), format, Out::Standard(BufWriter::new(io::stdout())))
@@ -114,6 +124,13 @@ impl<R: Real> TableWriter<R> {
             (path, Format::of(path)?, Out::File(AtomicFile::create(path)?))
         };
         let path = path.to_path_buf();
+        if let (Format::Npy, None, Out::File(file)) = (format, shape.rows(), &mut out) {
+            // Whoever cannot tell where it stands cannot go back to the start.
+            if file.stream_position().is_err() {
+                let found = "an NPY table begins with its number of rows, which is not known yet";
+                return Err(bad_table(&path, found, "write `.csv`, or NPY into a regular file"));
+            }
+        }
         let mut writer = Self { path, out, format, shape, written: 0, precision: PhantomData };
         writer.begin(header).map_err(|source| writer.refused(source))?;
         Ok(writer)
@@ -127,8 +144,8 @@ impl<R: Real> TableWriter<R> {
     pub fn push(&mut self, values: &Tensor<R>) -> Result<()> {
         values.check_cols("columns to write", self.shape.cols(), "write the columns that were announced")?;
         self.written += values.rows();
-        if self.written > self.shape.rows() {
-            return Err(self.miscounted());
+        if let Some(rows) = self.shape.rows().filter(|&rows| self.written > rows) {
+            return Err(self.miscounted(rows));
         }
         self.append(values).map_err(|source| self.refused(source))
     }
@@ -138,9 +155,11 @@ impl<R: Real> TableWriter<R> {
     /// # Errors
     /// [`Error::Dimension`] if fewer rows were written than announced, [`Error::Io`] as in
     /// [`create`](Self::create); the file is then as it was before.
-    pub fn finish(self) -> Result<()> {
-        if self.written != self.shape.rows() {
-            return Err(self.miscounted());
+    pub fn finish(mut self) -> Result<()> {
+        match self.shape.rows() {
+            Some(rows) if rows != self.written => return Err(self.miscounted(rows)),
+            Some(_) => {}
+            None => self.count().map_err(|source| self.refused(source))?,
         }
         match self.out {
             Out::File(file) => file.commit(),
@@ -153,28 +172,39 @@ impl<R: Real> TableWriter<R> {
     fn begin(&mut self, header: Option<&[String]>) -> io::Result<()> {
         match (self.format, header) {
             #[cfg(feature = "csv")]
-            (Format::Csv, Some(names)) => super::csv::write_names(&mut self.out, names),
+            (Format::Csv, Some(names)) => super::csv_text::write_names(&mut self.out, names),
             #[cfg(feature = "csv")]
             (Format::Csv, None) => Ok(()),
-            (Format::Npy, _) => match self.shape {
-                Shape::Matrix { rows, cols } => write_header::<R>(&mut self.out, &[rows, cols]),
-                Shape::Vector { rows } => write_header::<R>(&mut self.out, &[rows]),
-            },
+            (Format::Npy, _) => {
+                let sizes = self.shape.sizes(self.shape.rows().unwrap_or(0));
+                write_header::<R>(&mut self.out, &sizes)
+            }
+        }
+    }
+
+    /// Puts the number of rows where NPY has it: the header has the same length for every number.
+    fn count(&mut self) -> io::Result<()> {
+        match (self.format, &mut self.out) {
+            (Format::Npy, Out::File(file)) => {
+                file.rewind()?;
+                write_header::<R>(file, &self.shape.sizes(self.written))
+            }
+            _ => Ok(()),
         }
     }
 
     fn append(&mut self, values: &Tensor<R>) -> io::Result<()> {
         match self.format {
             #[cfg(feature = "csv")]
-            Format::Csv => super::csv::write_rows(&mut self.out, values),
+            Format::Csv => super::csv_text::write_rows(&mut self.out, values),
             Format::Npy => write_numbers(&mut self.out, values.as_slice()),
         }
     }
 
-    fn miscounted(&self) -> Error {
+    fn miscounted(&self, rows: usize) -> Error {
         Error::Dimension {
             what: "rows to write",
-            expected: self.shape.rows(),
+            expected: rows,
             found: self.written,
             remedy: "write as many rows as were announced",
         }
@@ -227,11 +257,31 @@ mod tests {
         let (matrix, vector) = (folder.path().join("matrix.npy"), folder.path().join("vector.npy"));
         let mut expected = Vec::new();
         write_npy(&mut expected, &table()).unwrap();
-        assert!(write(&matrix, None, Shape::Matrix { rows: 3, cols: 2 }, &table()) == expected);
+        assert!(write(&matrix, None, Shape::Matrix { rows: Some(3), cols: 2 }, &table()) == expected);
         let x = Tensor::from_rows(&[[1.0], [2.0]]);
         let mut expected = Vec::new();
         write_npy_vector(&mut expected, x.as_slice()).unwrap();
-        assert!(write(&vector, None, Shape::Vector { rows: 2 }, &x) == expected);
+        assert!(write(&vector, None, Shape::Vector { rows: Some(2) }, &x) == expected);
+    }
+
+    #[test]
+    fn rows_that_were_not_announced_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (name, announced, counted) in [
+            ("m", Shape::Matrix { rows: Some(3), cols: 2 }, Shape::Matrix { rows: None, cols: 2 }),
+            ("v", Shape::Vector { rows: Some(3) }, Shape::Vector { rows: None }),
+        ] {
+            let x = Tensor::from_vec(vec![0.5; 3 * announced.cols()], 3, announced.cols()).unwrap();
+            for extension in if cfg!(feature = "csv") { &["npy", "csv"][..] } else { &["npy"] } {
+                let (one, other) = (at(&format!("{name}1.{extension}")), at(&format!("{name}2.{extension}")));
+                assert!(write(&one, None, announced, &x) == write(&other, None, counted, &x));
+            }
+        }
+        let writer =
+            TableWriter::<f32>::create(&at("empty.npy"), None, Shape::Matrix { rows: None, cols: 2 });
+        writer.unwrap().finish().unwrap();
+        assert!(String::from_utf8_lossy(&std::fs::read(at("empty.npy")).unwrap()).contains("(0, 2)"));
     }
 
     #[cfg(feature = "csv")]
@@ -240,11 +290,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.CSV");
         let header = ["a".to_owned(), "b,c".to_owned()];
-        let written = write(&path, Some(&header), Shape::Matrix { rows: 3, cols: 2 }, &table());
+        let written = write(&path, Some(&header), Shape::Matrix { rows: Some(3), cols: 2 }, &table());
         assert_eq!(String::from_utf8(written).unwrap(), "a,\"b,c\"\n0.1,1\n-2.5,3\n4,5e-9\n");
         std::fs::remove_file(&path).unwrap();
         let x = Tensor::from_rows(&[[1.0], [2.0]]);
-        assert_eq!(write(&path, None, Shape::Vector { rows: 2 }, &x), b"1\n2\n");
+        assert_eq!(write(&path, None, Shape::Vector { rows: Some(2) }, &x), b"1\n2\n");
     }
 
     #[test]
@@ -252,7 +302,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.npy");
         std::fs::write(&path, "old").unwrap();
-        let create = || TableWriter::create(&path, None, Shape::Matrix { rows: 2, cols: 2 }).unwrap();
+        let create = || TableWriter::create(&path, None, Shape::Matrix { rows: Some(2), cols: 2 }).unwrap();
         assert!(create().push(&table()).is_err());
         assert!(create().push(&Tensor::zeros(1, 3)).is_err());
         let mut short = create();
@@ -265,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_refused_at_the_start() {
-        let shape = Shape::Matrix { rows: 2, cols: 2 };
+        let shape = Shape::Matrix { rows: Some(2), cols: 2 };
         let begin = |path: &str, header: Option<&[String]>| {
             TableWriter::<f32>::create(Path::new(path), header, shape).unwrap_err().to_string()
         };
@@ -284,7 +334,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe.npy");
         std::os::unix::fs::symlink(format!("/proc/self/fd/{}", writer.as_raw_fd()), &path).unwrap();
-        let mut table = TableWriter::create(&path, None, Shape::Matrix { rows: 100_000, cols: 2 }).unwrap();
+        let mut table =
+            TableWriter::create(&path, None, Shape::Matrix { rows: Some(100_000), cols: 2 }).unwrap();
+        let counted = TableWriter::<f64>::create(&path, None, Shape::Vector { rows: None }).unwrap_err();
+        assert!(counted.to_string().contains("number of rows, which is not known yet"), "{counted}");
         drop(reader);
         match table.push(&Tensor::<f64>::zeros(100_000, 2)).unwrap_err() {
             Error::Io { source, .. } => assert_eq!(source.kind(), io::ErrorKind::BrokenPipe),

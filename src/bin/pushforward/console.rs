@@ -11,6 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Common;
 
+/// The exit status after Ctrl-C: 128 and the number of SIGINT, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// A use of the program that makes no sense: exit status 2.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) &'static str);
@@ -35,16 +38,22 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Whether Ctrl-C was pressed; loops look at it. Before it is made, Ctrl-C ends the program at once.
+/// Whether Ctrl-C was pressed; loops look at it. Before it is made, Ctrl-C ends the program at once, and so does a
+/// second one: a loop may be waiting for input.
 #[derive(Debug)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// From now on Ctrl-C only sets a flag. To be called once.
+    /// From now on the first Ctrl-C only sets a flag. To be called once.
     pub(crate) fn watch() -> anyhow::Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
         let set = Arc::clone(&flag);
-        ctrlc::set_handler(move || set.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+        let pressed = move || {
+            if set.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+        };
+        ctrlc::set_handler(pressed).context("cannot watch for Ctrl-C")?;
         Ok(Self(flag))
     }
 
@@ -69,6 +78,15 @@ impl Common {
         }
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} {eta}");
         ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    }
+
+    /// The same where the number of rows is not known before they are read.
+    pub(crate) fn counter(&self) -> ProgressBar {
+        if self.quiet {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template("{spinner} {pos} {msg} {elapsed}");
+        ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
     }
 
     /// Prints the result as one line of JSON, if asked for.

@@ -71,8 +71,8 @@ pub(crate) fn run(args: &DemoArgs, common: &Common) -> anyhow::Result<()> {
     let streams = rng.fork(Purpose::Source);
     let drawn = flow.sample_rows::<f32>(0..SAMPLES, &solver, streams)?;
     let sample_seconds = sampling.elapsed().as_secs_f64();
-    let mut writer =
-        TableWriter::<f32>::create(&file("samples.csv"), None, Shape::Matrix { rows: SAMPLES, cols: 2 })?;
+    let shape = Shape::Matrix { rows: Some(SAMPLES), cols: 2 };
+    let mut writer = TableWriter::<f32>::create(&file("samples.csv"), None, shape)?;
     writer.push(&drawn.x)?;
     writer.finish()?;
     let x: Tensor<f64> = drawn.x.cast();

@@ -1,10 +1,12 @@
 //! [`Data`]: where rows come from.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use pushforward::data::{Header, ReadOptions, Table, Toy, read_csv};
+use pushforward::data::{Header, ReadOptions, Table, TableReader, Toy};
+use pushforward::rng::{Purpose, Streams};
 use pushforward::{Error, Result, Rng, Tensor};
 
 use crate::args::ReadArgs;
@@ -12,7 +14,7 @@ use crate::args::ReadArgs;
 /// Rows of a toy for which no number is given.
 const TOY_ROWS: usize = 100_000;
 
-/// The most rows of a toy: they are held in memory.
+/// The most rows of a toy: a training holds them in memory.
 const MOST_TOY_ROWS: usize = 100_000_000;
 
 /// A source of rows, as the command line names it.
@@ -49,47 +51,51 @@ impl FromStr for Data {
 impl Data {
     /// Reads or draws all rows, with every column.
     pub(crate) fn load(&self, reading: &ReadArgs, rng: &mut Rng) -> Result<Table> {
-        let options = options(reading, None);
-        match self {
-            Self::Standard => read_csv(io::stdin().lock(), self.name(), &options),
-            Self::File(path) => Table::read(path, &options),
-            Self::Toy(toy, rows) => Ok(Table { header: None, values: toy.sample(*rows, rng), dropped: 0 }),
+        match self.open(reading, rng)? {
+            Rows::Table(reader) => reader.read_all(),
+            Rows::Toy { toy, streams, rows } => {
+                Ok(Table { header: None, values: toy.rows(rows, &streams), dropped: 0 })
+            }
         }
     }
 
-    /// As [`Data::load`], but only the columns `names`, in that order. A table that has no names is taken as it is.
-    pub(crate) fn load_columns(&self, names: &[String], reading: &ReadArgs, rng: &mut Rng) -> Result<Table> {
-        if reading.no_header || !self.may_have_header() {
-            return self.load(reading, rng);
+    /// Begins to read or to draw, with every column.
+    pub(crate) fn open(&self, reading: &ReadArgs, rng: &mut Rng) -> Result<Rows> {
+        let options = ReadOptions {
+            header: if reading.no_header { Header::None } else { Header::Detect },
+            missing: reading.missing,
+            columns: None,
+        };
+        match self {
+            Self::Standard => TableReader::csv(io::stdin(), self.name(), &options).map(Rows::table),
+            Self::File(path) => TableReader::open(path, &options).map(Rows::table),
+            Self::Toy(toy, rows) => {
+                Ok(Rows::Toy { toy: *toy, streams: rng.fork(Purpose::Data), rows: 0..*rows })
+            }
         }
-        let picked = options(reading, Some(names));
-        let read = |options: &ReadOptions, text: &Option<Vec<u8>>| match text {
-            Some(text) => read_csv(&text[..], self.name(), options),
-            None => Table::read(self.name(), options),
-        };
-        // Standard input can be read once only, and two readings may be needed.
-        let text = match self {
-            Self::Standard => Some(read_all(io::stdin().lock(), self.name())?),
-            _ => None,
-        };
-        let refused = match read(&picked, &text) {
-            Err(error @ Error::Table { .. }) => error,
-            read => return read,
-        };
-        // Either it has no header, which is fine, or the columns are not there.
-        match read(&options(reading, None), &text) {
-            Ok(table) if table.header.is_none() => Ok(table),
-            Ok(table) => Err(Error::Table {
+    }
+
+    /// As [`Data::open`], but only the columns `names`, in that order. A table that has no names is taken as it is.
+    pub(crate) fn open_columns(&self, names: &[String], reading: &ReadArgs, rng: &mut Rng) -> Result<Rows> {
+        let mut rows = self.open(reading, rng)?;
+        if reading.no_header || !self.may_have_header() {
+            return Ok(rows);
+        }
+        if let Rows::Table(reader) = &mut rows
+            && reader.pick(names).is_err()
+            && let Some(found) = reader.header()
+        {
+            return Err(Error::Table {
                 file: self.name().into(),
                 found: format!(
                     "its columns are {}, those of the model are {}",
-                    table.names().join(", "),
+                    found.join(", "),
                     names.join(", ")
                 ),
                 remedy: "give a table with the columns of the model",
-            }),
-            Err(_) => Err(refused),
+            });
         }
+        Ok(rows)
     }
 
     fn name(&self) -> &Path {
@@ -108,30 +114,92 @@ impl Data {
     }
 }
 
-fn options(reading: &ReadArgs, columns: Option<&[String]>) -> ReadOptions {
-    ReadOptions {
-        header: if reading.no_header { Header::None } else { Header::Detect },
-        missing: reading.missing,
-        columns: columns.map(<[String]>::to_vec),
+/// Rows that are read or drawn block by block.
+#[derive(Debug)]
+pub(crate) enum Rows {
+    Table(Box<TableReader<'static>>),
+    /// The rows that were not yet drawn.
+    Toy {
+        toy: Toy,
+        streams: Streams,
+        rows: Range<usize>,
+    },
+}
+
+impl Rows {
+    fn table(reader: TableReader<'static>) -> Self {
+        Self::Table(Box::new(reader))
+    }
+
+    /// The number of columns.
+    pub(crate) fn cols(&self) -> usize {
+        match self {
+            Self::Table(reader) => reader.cols(),
+            Self::Toy { .. } => Toy::DIM,
+        }
+    }
+
+    /// How many rows there are, if that is known; some of them may be left out.
+    pub(crate) fn announced(&self) -> Option<usize> {
+        match self {
+            Self::Table(reader) => reader.announced_rows(),
+            Self::Toy { rows, .. } => Some(rows.len()),
+        }
+    }
+
+    /// How many rows were left out so far.
+    pub(crate) fn dropped(&self) -> usize {
+        match self {
+            Self::Table(reader) => reader.dropped(),
+            Self::Toy { .. } => 0,
+        }
+    }
+
+    /// The next `most` rows; fewer only at the end, and then `None`.
+    fn next_block(&mut self, most: usize) -> Result<Option<Tensor<f64>>> {
+        match self {
+            Self::Table(reader) => reader.next_block(most),
+            Self::Toy { toy, streams, rows } => {
+                let block = rows.start..rows.end.min(rows.start.saturating_add(most));
+                rows.start = block.end;
+                Ok(Some(toy.rows(block, streams)).filter(|block| block.rows() > 0))
+            }
+        }
     }
 }
 
-fn read_all(mut reader: impl io::Read, file: &Path) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    match reader.read_to_end(&mut text) {
-        Ok(_) => Ok(text),
-        Err(source) => Err(Error::Io { action: "read", path: file.into(), source }),
-    }
+/// Rows A to B - 1 of those that are read, or all of them.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    pub(crate) rows: Rows,
+    pub(crate) wanted: Option<Range<usize>>,
+    /// How many rows were read so far.
+    read: usize,
 }
 
-/// Rows `rows` of a matrix, if it has them.
-pub(crate) fn slice(x: &Tensor<f64>, rows: &std::ops::Range<usize>) -> Result<Tensor<f64>> {
-    if rows.end > x.rows() {
-        return Err(Error::Setting {
+impl Selected {
+    pub(crate) fn new(rows: Rows, wanted: Option<Range<usize>>) -> Self {
+        Self { rows, wanted, read: 0 }
+    }
+
+    /// The next `most` of these rows; fewer only at the end, and then `None`. What comes after them is not read.
+    pub(crate) fn next_block(&mut self, most: usize) -> Result<Option<Tensor<f64>>> {
+        let Some(Range { start, end }) = self.wanted else { return self.rows.next_block(most) };
+        while self.read < start {
+            self.next_part(most.min(start - self.read))?;
+        }
+        if self.read == end { Ok(None) } else { self.next_part(most.min(end - self.read)).map(Some) }
+    }
+
+    /// The next `rows` rows, or the error that there are not so many.
+    fn next_part(&mut self, rows: usize) -> Result<Tensor<f64>> {
+        let part = self.rows.next_block(rows)?;
+        self.read += part.as_ref().map_or(0, Tensor::rows);
+        let wanted = self.wanted.clone().unwrap_or_default();
+        part.filter(|part| part.rows() == rows).ok_or_else(|| Error::Setting {
             name: "rows",
-            value: format!("{}..{}, but the table has {} rows", rows.start, rows.end, x.rows()),
+            value: format!("{}..{}, but the table has {} rows", wanted.start, wanted.end, self.read),
             remedy: "give a range inside the table",
-        });
+        })
     }
-    Ok(x.slice_rows(rows.clone()))
 }

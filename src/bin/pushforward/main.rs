@@ -18,14 +18,12 @@ use clap::Parser as _;
 use pushforward::Error;
 
 use crate::args::{Args, Command};
-use crate::console::{Interrupted, Usage, warn};
+use crate::console::{INTERRUPTED, Interrupted, Usage, warn};
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// More than any machine gains from: starting a million threads would take minutes and fail.
 const MOST_THREADS: usize = 1024;
-/// 128 and the number of SIGINT, as shells have it.
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {

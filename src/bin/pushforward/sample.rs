@@ -12,8 +12,11 @@ use serde_json::json;
 use crate::args::{Common, SampleArgs};
 use crate::console::Interrupt;
 
-/// Rows that are in memory at a time.
-const CHUNK: usize = 1 << 16;
+/// Rows that are drawn at a time, while as many are written: enough for many threads; fewer where there are many columns.
+const CHUNK: Range<usize> = 1 << 13..1 << 16;
+
+/// Numbers of a chunk within these limits.
+const NUMBERS: usize = 1 << 20;
 
 pub(crate) fn run(args: &SampleArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
@@ -48,19 +51,28 @@ fn draw<R: Real>(
     common: &Common,
 ) -> anyhow::Result<Stats> {
     let (solver, streams) = (args.solver.solver(), Rng::from_seed(common.seed).fork(Purpose::Source));
-    let shape = Shape::Matrix { rows: rows.len(), cols: flow.dim() };
+    let shape = Shape::Matrix { rows: Some(rows.len()), cols: flow.dim() };
     let interrupt = Interrupt::watch()?;
     let mut writer = TableWriter::<R>::create(&args.output, flow.header(), shape)?;
     let bar = common.progress(rows.len() as u64);
     let mut stats = Stats::default();
-    for first in rows.clone().step_by(CHUNK) {
+    let mut ready = None;
+    let chunk = (NUMBERS / flow.dim()).clamp(CHUNK.start, CHUNK.end);
+    for first in rows.clone().step_by(chunk) {
         interrupt.check()?;
-        let last = rows.end.min(first.saturating_add(CHUNK));
-        let drawn = flow.sample_rows(first..last, &solver, streams)?;
-        writer.push(&drawn.x)?;
+        let last = rows.end.min(first.saturating_add(chunk));
+        // While a chunk is drawn, the one before it is written.
+        let (drawn, written) = rayon::join(
+            || flow.sample_rows(first..last, &solver, streams),
+            || ready.take().map_or(Ok(()), |x| writer.push(&x)),
+        );
+        written?;
+        let drawn = drawn?;
         bar.inc((last - first) as u64);
         stats = drawn.stats; // the same for all rows
+        ready = Some(drawn.x);
     }
+    ready.map_or(Ok(()), |x| writer.push(&x))?;
     writer.finish()?;
     bar.finish_and_clear();
     Ok(stats)

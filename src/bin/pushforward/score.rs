@@ -1,21 +1,26 @@
 //! `pushforward score`: finds the log-density of the rows of a table.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
 use pushforward::data::{Shape, TableWriter};
-use pushforward::likelihood::Scores;
+use pushforward::likelihood::Summary;
 use pushforward::ode::Stats;
-use pushforward::{Flow, Rng, Tensor};
+use pushforward::{Error, Flow, Rng, Tensor};
 use serde_json::json;
 
 use crate::args::{Common, ScoreArgs};
 use crate::console::{Interrupt, warn};
-use crate::input::slice;
+use crate::input::Selected;
 
 /// Rows that are scored together; each row alone gives the same.
 const CHUNK: usize = 1 << 13;
+
+/// Numbers that are read at a time, 2 MB, in whole chunks: what is wrong in the first 131,072 rows of two columns is
+/// found before a score is written to standard output.
+const NUMBERS_AT_ONCE: usize = 1 << 18;
 
 pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
@@ -28,87 +33,97 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     }
     let flow = Flow::load(&args.model)?.with_simd(simd);
     let mut rng = Rng::from_seed(common.seed);
-    let table = match flow.header() {
-        Some(names) => args.data.load_columns(names, &args.reading, &mut rng)?,
-        None => args.data.load(&args.reading, &mut rng)?,
+    let rows = match flow.header() {
+        Some(names) => args.data.open_columns(names, &args.reading, &mut rng)?,
+        None => args.data.open(&args.reading, &mut rng)?,
     };
-    table.values.check_cols(
-        "columns of the data",
-        flow.dim(),
-        "give a table with the columns that the model was trained on",
-    )?;
-    if table.dropped > 0 {
-        let rows = if table.dropped == 1 { "row" } else { "rows" };
-        warn(format_args!("warning: {} {rows} with missing cells left out", table.dropped));
+    if rows.cols() != flow.dim() {
+        return Err(Error::Dimension {
+            what: "columns of the data",
+            expected: flow.dim(),
+            found: rows.cols(),
+            remedy: "give a table with the columns that the model was trained on",
+        }
+        .into());
     }
-    let x = match &args.rows {
-        Some(rows) => slice(&table.values, rows)?,
-        None => table.values,
-    };
 
     let start = Instant::now();
-    let scores = score(&flow, &x, output.as_deref(), &mut rng, args, common)?;
+    let mut rows = Selected::new(rows, args.rows.clone());
+    let (summary, stats) = score(&flow, &mut rows, output.as_deref(), &mut rng, args, common)?;
     let seconds = start.elapsed().as_secs_f64();
-    let (mean, error) = (scores.mean(), scores.standard_error());
-    let bits = scores.bits_per_dim(flow.dim());
-    let outside = scores.log_density.iter().filter(|value| value.is_infinite()).count();
+    let (scored, dropped, outside) = (summary.rows(), rows.rows.dropped(), summary.off_support());
+    if dropped > 0 {
+        let rows = if dropped == 1 { "row" } else { "rows" };
+        warn(format_args!("warning: {dropped} {rows} with missing cells left out"));
+    }
     if outside > 0 {
         warn(format_args!(
-            "warning: {outside} of {} rows differ from the model in a constant column: their density is 0",
-            x.rows()
+            "warning: {outside} of {scored} rows differ from the model in a constant column: their density is 0"
         ));
     }
+    let (mean, error) = (summary.mean(), summary.standard_error());
+    let bits = summary.bits_per_dim(flow.dim());
     common.say(format_args!(
-        "{} rows in {seconds:.2} s: mean log-density {mean:.4} ± {error:.4} nats, {bits:.4} bits/dim",
-        x.rows()
+        "{scored} rows in {seconds:.2} s: mean log-density {mean:.4} ± {error:.4} nats, {bits:.4} bits/dim"
     ));
     // What is not finite becomes null.
     common.print_json(&json!({
-        "rows": x.rows(),
-        "dropped": table.dropped,
+        "rows": scored,
+        "dropped": dropped,
         "off_support": outside,
         "mean": mean,
         "standard_error": error,
         "bits_per_dim": bits,
-        "nfe": scores.stats.nfe,
-        "accepted": scores.stats.accepted,
-        "rejected": scores.stats.rejected,
+        "nfe": stats.nfe,
+        "accepted": stats.accepted,
+        "rejected": stats.rejected,
         "seconds": seconds,
         "simd": simd.level(),
     }))?;
     Ok(())
 }
 
+/// Scores block after block: nothing is held but one of them.
 fn score(
     flow: &Flow,
-    x: &Tensor<f64>,
+    rows: &mut Selected,
     output: Option<&Path>,
     rng: &mut Rng,
     args: &ScoreArgs,
     common: &Common,
-) -> anyhow::Result<Scores> {
+) -> anyhow::Result<(Summary, Stats)> {
     let solver = args.solver.solver();
-    let (header, shape) = (["log_density".to_owned()], Shape::Vector { rows: x.rows() });
+    let rows_at_once = (NUMBERS_AT_ONCE / flow.dim()).next_multiple_of(CHUNK).max(CHUNK);
+    let known = args.rows.as_ref().map(Range::len);
+    let bar = known.or(rows.rows.announced()).map_or_else(|| common.counter(), |n| common.progress(n as u64));
+    // Before Ctrl-C is watched for: nothing was begun that would have to be cleared away.
+    let mut block = rows.next_block(rows_at_once)?;
     let interrupt = Interrupt::watch()?;
+    let (header, shape) = (["log_density".to_owned()], Shape::Vector { rows: known });
     let mut writer = output.map(|path| TableWriter::<f64>::create(path, Some(&header), shape)).transpose()?;
-    let bar = common.progress(x.rows() as u64);
-    let mut all = Scores { log_density: Vec::with_capacity(x.rows()), stats: Stats::default() };
-    for first in (0..x.rows()).step_by(CHUNK) {
-        interrupt.check()?;
-        let part = x.slice_rows(first..x.rows().min(first + CHUNK));
-        let scores = flow
-            .log_density(&part, args.divergence, &solver, rng)
-            .with_context(|| format!("rows from {first} on (counted from 0) of those to score"))?;
-        if let Some(writer) = &mut writer {
-            writer.push(&Tensor::from_vec(scores.log_density.clone(), part.rows(), 1)?)?;
+    let (mut summary, mut stats) = (Summary::default(), Stats::default());
+    while let Some(x) = block {
+        for first in (0..x.rows()).step_by(CHUNK) {
+            interrupt.check()?;
+            let part = x.slice_rows(first..x.rows().min(first + CHUNK));
+            let scores = flow.log_density(&part, args.divergence, &solver, rng).with_context(|| {
+                format!("rows from {} on (counted from 0) of those to score", summary.rows())
+            })?;
+            summary.add(&scores.log_density);
+            stats = scores.stats; // the same for all rows
+            if let Some(writer) = &mut writer {
+                writer.push(&Tensor::from_vec(scores.log_density, part.rows(), 1)?)?;
+            }
+            bar.inc(part.rows() as u64);
         }
-        bar.inc(part.rows() as u64);
-        all.log_density.extend(scores.log_density);
-        all.stats = scores.stats; // the same for all rows
+        drop(x); // one block at a time
+        block = rows.next_block(rows_at_once)?;
     }
+    // Ctrl-C may be the reason why there are no more rows.
+    interrupt.check()?;
     if let Some(writer) = writer {
         writer.finish()?;
     }
     bar.finish_and_clear();
-    Ok(all)
+    Ok((summary, stats))
 }

@@ -1,0 +1,168 @@
+//! Writing tables as CSV: [`write_csv`].
+//!
+//! # Limits
+//! Commas between cells, `.` in numbers, LF at the end of lines. Numbers have the fewest digits that
+//! read back as the same number of their precision: 17 at most in f64, 9 in f32.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::ops::Range;
+
+use csv::WriterBuilder;
+use rayon::prelude::*;
+
+use crate::kernel::Real;
+use crate::tensor::Tensor;
+
+/// Numbers whose text one thread makes at a time: some 0.1 ms of work.
+const NUMBERS_IN_PART: usize = 1 << 11;
+
+/// Parts whose texts are in memory together: at most about 3 MB, whatever the table.
+const PARTS_AT_A_TIME: usize = 64;
+
+/// Bytes of a number and its comma, but for a few: the text then need not grow.
+const USUAL_DIGITS: usize = 22;
+
+/// From here on and below its inverse, a number is written with an exponent.
+const PLAIN: std::ops::Range<f64> = 1e-5..1e16;
+
+/// Writes a table as CSV: the header, quoted where it must be, and each number with the fewest digits
+/// that read back as the same number of its precision; what is not finite becomes `NaN`, `inf`, `-inf`.
+///
+/// # Errors
+/// What the system says.
+///
+/// # Panics
+/// If the header has not one name for each column.
+pub fn write_csv<R: Real>(
+    out: &mut impl Write,
+    header: Option<&[String]>,
+    values: &Tensor<R>,
+) -> io::Result<()> {
+    if let Some(names) = header {
+        assert!(names.len() == values.cols(), "a header needs one name for each column");
+        write_names(out, names)?;
+    }
+    write_rows(out, values)
+}
+
+/// Writes the header line.
+pub(super) fn write_names(out: &mut impl Write, names: &[String]) -> io::Result<()> {
+    // By way of memory: `csv` would hide the kind of an error of `out`.
+    let mut writer = WriterBuilder::new().from_writer(Vec::new());
+    writer.write_record(names).map_err(io::Error::other)?;
+    let line = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    out.write_all(&line)
+}
+
+/// Writes rows without a header. Their texts are made in parallel and written in order.
+pub(super) fn write_rows<R: Real>(out: &mut impl Write, values: &Tensor<R>) -> io::Result<()> {
+    let rows_in_part = (NUMBERS_IN_PART / values.cols().max(1)).max(1);
+    let parts = values.rows().div_ceil(rows_in_part);
+    for first in (0..parts).step_by(PARTS_AT_A_TIME) {
+        let texts: Vec<String> = (first..parts.min(first + PARTS_AT_A_TIME))
+            .into_par_iter()
+            .map(|part| text(values, part * rows_in_part..values.rows().min((part + 1) * rows_in_part)))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(io::Error::other)?;
+        for text in texts {
+            out.write_all(text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// Some of the rows as lines.
+fn text<R: Real>(values: &Tensor<R>, rows: Range<usize>) -> std::result::Result<String, fmt::Error> {
+    let mut text = String::with_capacity(rows.len() * (values.cols() * USUAL_DIGITS + 1));
+    for i in rows {
+        for (j, &x) in values.row(i).iter().enumerate() {
+            if j > 0 {
+                text.push(',');
+            }
+            let magnitude = x.to_f64().abs();
+            // Both are shortest round-trip digits; `Debug` adds the exponent where it is shorter.
+            if PLAIN.contains(&magnitude) || magnitude <= 0.0 {
+                write!(text, "{x}")?;
+            } else {
+                write!(text, "{x:?}")?;
+            }
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::super::csv::read_csv;
+    use super::super::table::{ReadOptions, Table};
+    use super::*;
+
+    fn read(text: impl AsRef<[u8]>) -> Table {
+        read_csv(text.as_ref(), Path::new("t.csv"), &ReadOptions::default()).unwrap()
+    }
+
+    fn written<R: Real>(header: Option<&[String]>, values: &Tensor<R>) -> String {
+        let mut out = Vec::new();
+        write_csv(&mut out, header, values).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_shortest_in_their_precision() {
+        let row = [0.1, 1.0, -0.0, 1e300, 5e-324, 123_456_789.0, 1e-5, 9e-6, f64::NAN, f64::NEG_INFINITY];
+        let text = written(None, &Tensor::from_rows(&[row]));
+        assert_eq!(text, "0.1,1,-0,1e300,5e-324,123456789,0.00001,9e-6,NaN,-inf\n");
+        assert_eq!(
+            written(None, &Tensor::from_rows(&[[0.1_f32, 16_777_216.0, 1e38]])),
+            "0.1,16777216,1e38\n"
+        );
+        let header = ["a".to_owned(), "b, c".to_owned(), "d\"\ne".to_owned()];
+        let text = written(Some(&header), &Tensor::from_rows(&[[1.0, 2.0, 3.0]]));
+        assert_eq!(text, "a,\"b, c\",\"d\"\"\ne\"\n1,2,3\n");
+        assert_eq!(read(text).names(), header);
+    }
+
+    #[test]
+    fn rows_stay_in_order_however_many_there_are() {
+        // More than all parts that are in memory together, and rows longer than a part.
+        for (rows, cols) in [(PARTS_AT_A_TIME * NUMBERS_IN_PART + 3, 1), (3, NUMBERS_IN_PART + 1)] {
+            let values: Vec<f64> = (0..rows * cols).map(|i| i as f64 / 8.0).collect();
+            let x = Tensor::from_vec(values, rows, cols).unwrap();
+            let text = written(None, &x);
+            assert!(text.lines().count() == rows && read(text).values == x);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn f64_read_back_the_same(bits in prop::collection::vec(any::<u64>(), 1..30)) {
+            let values: Vec<f64> = bits.into_iter().map(f64::from_bits).filter(|x| x.is_finite()).collect();
+            prop_assume!(!values.is_empty());
+            let n = values.len();
+            let x = Tensor::from_vec(values, n, 1).unwrap();
+            let back = read(written(None, &x)).values;
+            for (a, b) in x.as_slice().iter().zip(back.as_slice()) {
+                prop_assert_eq!(a.to_bits(), b.to_bits());
+            }
+        }
+
+        #[test]
+        fn f32_read_back_the_same(bits in prop::collection::vec(any::<u32>(), 1..30)) {
+            let values: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| x.is_finite()).collect();
+            prop_assume!(!values.is_empty());
+            let n = values.len();
+            let x = Tensor::from_vec(values, 1, n).unwrap();
+            let back: Tensor = read(written(None, &x)).values.cast();
+            for (a, b) in x.as_slice().iter().zip(back.as_slice()) {
+                prop_assert_eq!(a.to_bits(), b.to_bits());
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Memory does not grow with the rows: the program's own peak, read from the system while the program waits at its end.
+//!
+//! A program that writes into a pipe which nobody reads stands still. So it can be held shortly before its end, where
+//! `VmHWM` of `/proc/<pid>/status` is the largest memory that it ever had, whatever the machine does meanwhile.
+//!
+//! # Limits
+//! Linux only: other systems keep that number elsewhere.
+#![cfg(all(feature = "cli", target_os = "linux"))]
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+use tempfile::TempDir;
+
+const FEW: usize = 20_000;
+const MANY: usize = 2_000_000;
+
+/// Rows that are left in the program when its memory is looked at: at 8 bytes or more they are more than the 64 KiB that
+/// a pipe holds, so that it cannot have ended.
+const LAST_ROWS: usize = 10_000;
+
+/// The most that a hundred times as many rows may add: few are less than a chunk (65,536 rows are drawn, 131,072 read at a
+/// time), of many one chunk is written while the next is drawn; that is 6 MiB. The many rows themselves would add 16 MB in
+/// f32, and so would their scores.
+const GROWTH: u64 = 8 << 20;
+
+/// What the training of 3 -> 512 x 4 -> 2 may take with batches of 4096 rows: the activations and slopes of a batch are
+/// 4 x 4096 x 512 x 2 numbers, 64 MiB; parameters, gradients and moments of 790,000 weights are a tenth of that.
+const TRAINING: u64 = 150 << 20;
+
+struct Folder(TempDir);
+
+impl Folder {
+    /// A folder with the smallest of models.
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.run("train toy:moons:1000 -o m.pf --hidden 8 --steps 20 --batch 64");
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(cargo_bin!("pushforward"));
+        // Each thread has some memory of its own: the machine must not decide.
+        command.current_dir(self.0.path()).args(line.split_whitespace()).args(["--quiet", "--threads", "2"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+    }
+
+    fn run(&self, line: &str) {
+        assert!(self.command(line).output().unwrap().status.success(), "{line}");
+    }
+
+    /// The peak of a run that writes to standard output, when `begun` has read the beginning of it.
+    fn peak(&self, line: &str, begun: impl FnOnce(&mut BufReader<ChildStdout>)) -> u64 {
+        let mut child = self.command(line).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        begun(&mut out);
+        let peak = peak_of(&child);
+        io::copy(&mut out, &mut io::sink()).unwrap();
+        assert!(child.wait().unwrap().success(), "{line}");
+        peak
+    }
+}
+
+/// The largest memory that a running program has had so far, in bytes.
+fn peak_of(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has not ended");
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn lines(rows: usize) -> impl FnOnce(&mut BufReader<ChildStdout>) {
+    move |out| {
+        let mut line = Vec::new();
+        for _ in 0..rows - LAST_ROWS {
+            line.clear();
+            assert!(out.read_until(b'\n', &mut line).unwrap() > 0);
+        }
+    }
+}
+
+fn bytes(count: usize) -> impl FnOnce(&mut BufReader<ChildStdout>) {
+    move |out| assert_eq!(io::copy(&mut out.take(count as u64), &mut io::sink()).unwrap(), count as u64)
+}
+
+#[track_caller]
+fn assert_constant(what: &str, few: u64, many: u64) {
+    assert!(many < few + GROWTH, "{what}: {few} bytes for {FEW} rows, {many} for {MANY}");
+}
+
+#[test]
+fn samples_need_no_memory() {
+    let folder = Folder::new();
+    let csv = |n: usize| folder.peak(&format!("sample m.pf -n {n} --solver euler --steps 1"), lines(n));
+    assert_constant("samples as CSV", csv(FEW), csv(MANY));
+    symlink("/dev/stdout", folder.path("x.npy")).unwrap();
+    let npy = |n: usize| {
+        let line = format!("sample m.pf -n {n} --solver euler --steps 1 -o x.npy");
+        folder.peak(&line, bytes(8 * (n - LAST_ROWS)))
+    };
+    assert_constant("samples as NPY", npy(FEW), npy(MANY));
+}
+
+#[test]
+fn scores_need_no_memory() {
+    let folder = Folder::new();
+    for (n, name) in [(FEW, "few"), (MANY, "many")] {
+        for extension in ["csv", "npy"] {
+            folder.run(&format!("sample m.pf -n {n} --solver euler --steps 1 -o {name}.{extension}"));
+        }
+    }
+    let of =
+        |data: &str, n: usize| folder.peak(&format!("score m.pf {data} --solver euler --steps 1"), lines(n));
+    assert_constant("scores of CSV", of("few.csv", FEW), of("many.csv", MANY));
+    assert_constant("scores of NPY", of("few.npy", FEW), of("many.npy", MANY));
+    assert_constant(
+        "scores of a toy",
+        of(&format!("toy:rings:{FEW}"), FEW),
+        of(&format!("toy:rings:{MANY}"), MANY),
+    );
+    // From a pipe into an NPY file, whose number of rows is known only at the end: it waits for more rows.
+    let piped = |name: &str| {
+        let mut command = folder.command("score m.pf - -o scores.npy --solver euler --steps 1");
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        io::copy(&mut fs::File::open(folder.path(name)).unwrap(), &mut input).unwrap();
+        let peak = peak_of(&child);
+        drop(input);
+        assert!(child.wait().unwrap().success());
+        peak
+    };
+    assert_constant("scores of a pipe", piped("few.csv"), piped("many.csv"));
+    assert_eq!(fs::metadata(folder.path("scores.npy")).unwrap().len(), 128 + 8 * MANY as u64);
+}
+
+#[test]
+fn a_training_takes_what_its_network_and_its_data_need() {
+    let folder = Folder::new();
+    // It is held while it writes the model, which is larger than a pipe.
+    symlink("/dev/stdout", folder.path("m2.pf")).unwrap();
+    let peak = |line: &str| folder.peak(&format!("train {line} -o m2.pf"), bytes(1));
+    let large = peak("toy:checkerboard:100000 --hidden 512,512,512,512 --batch 4096 --steps 3");
+    assert!(large <= TRAINING, "{large} bytes");
+    // It does hold its data: so much for the claim that what is measured here would show.
+    let of = |n: usize| peak(&format!("toy:moons:{n} --hidden 128,128 --batch 64 --steps 1"));
+    let (few, many) = (of(FEW), of(MANY));
+    assert!(many > few + 2 * GROWTH, "{few} bytes for {FEW} rows, {many} for {MANY}");
+}
