@@ -7,7 +7,8 @@ use super::replay::{Buffer, Cotangents};
 use super::tape::Var;
 use super::weights::Weights;
 use crate::kernel::{
-    Activation, Real, Rows, Start, activate, apply, multiply, product, sum_products, weight_gradient,
+    Activation, Real, Rows, Start, activate, apply, multiply, multiply_each, product, sum_products,
+    weight_gradient,
 };
 
 /// One operation.
@@ -216,12 +217,13 @@ impl Linear {
     ) {
         let w = &weights.parameters()[weights.matrix(self.matrix).weight()];
         let cols = d_y.cols();
-        for i in 0..rows {
-            for k in 0..d {
-                d_y.row_mut(i * d + k).copy_from_slice(&w[k * cols..(k + 1) * cols]);
-            }
+        let w = Rows::new(&w[..d * cols], cols, cols);
+        if let Some(slope) = slope {
+            return multiply_each(weights.simd(), slope, Some(w), d_y.rows_mut(d * rows));
         }
-        scale(weights, slope, d, d_y, rows);
+        for i in 0..rows {
+            d_y.range_mut(i * d..(i + 1) * d).copy_from(w, 0);
+        }
     }
 
     /// The d tangents of each row through a layer in the middle: d_y = f'(z) (d_x w).
@@ -236,7 +238,9 @@ impl Linear {
     ) {
         let all = d * rows;
         product(weights.simd(), d_x.rows(all), weights.forward(self.matrix), Start::Zero, d_y.rows_mut(all));
-        scale(weights, slope, d, d_y, rows);
+        if let Some(slope) = slope {
+            multiply_each(weights.simd(), slope, None, d_y.rows_mut(all));
+        }
     }
 
     /// wᵀ row after row: what [`Linear::trace`] wants of the last layer.
@@ -257,25 +261,7 @@ impl Linear {
         d_x: &Buffer<R>,
         trace: &mut [f64],
     ) {
-        for (i, trace) in trace.iter_mut().enumerate() {
-            *trace = sum_products(weights.simd(), d_x.range(i * d..(i + 1) * d), transposed.rows(d));
-        }
-    }
-}
-
-/// Multiplies the d tangents of each row by that row's slopes.
-fn scale<R: Real>(
-    weights: &Weights<R>,
-    slope: Option<Rows<'_, R>>,
-    d: usize,
-    d_y: &mut Buffer<R>,
-    rows: usize,
-) {
-    let Some(slope) = slope else { return };
-    for i in 0..rows {
-        let slope = slope.row(i);
-        let slope = Rows::new(slope, slope.len(), slope.len());
-        multiply(weights.simd(), slope, d_y.range_mut(i * d..(i + 1) * d));
+        sum_products(weights.simd(), d_x.rows(d * trace.len()), transposed.rows(d), trace);
     }
 }
 

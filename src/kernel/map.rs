@@ -344,3 +344,47 @@ impl<R: Real> Kernel<R> for Multiply<'_, R> {
         }
     }
 }
+
+/// Multiplies each row i of `by`, [B, n], into the rows i K .. (i + 1) K of `y`, [K B, n]: number by number, in place, or
+/// with `from`, [K, n], in place of what `y` holds.
+///
+/// # Panics
+/// If the columns differ, or the rows of `y` are not K times those of `by`.
+pub fn multiply_each<R: Real>(simd: Simd, by: Rows<'_, R>, from: Option<Rows<'_, R>>, y: RowsMut<'_, R>) {
+    assert_eq!(by.cols(), y.cols(), "columns of the factors");
+    assert!(y.rows().is_multiple_of(by.rows()), "as many rows for each row");
+    if let Some(from) = from {
+        assert_eq!((from.rows() * by.rows(), from.cols()), (y.rows(), y.cols()), "rows of the other factor");
+    }
+    simd.run(MultiplyEach { by, from, y });
+}
+
+struct MultiplyEach<'a, R> {
+    by: Rows<'a, R>,
+    from: Option<Rows<'a, R>>,
+    y: RowsMut<'a, R>,
+}
+
+impl<R: Real> Kernel<R> for MultiplyEach<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lane<Real = R>>(self) {
+        let Self { by, from, mut y } = self;
+        let times = y.rows() / by.rows().max(1);
+        for i in 0..by.rows() {
+            let by = by.row(i);
+            for k in 0..times {
+                let y = y.row_mut(i * times + k);
+                if let Some(from) = from {
+                    for ((y, &by), &from) in y.iter_mut().zip(by).zip(from.row(k)) {
+                        *y = by * from;
+                    }
+                } else {
+                    for (y, &by) in y.iter_mut().zip(by) {
+                        *y *= by;
+                    }
+                }
+            }
+        }
+    }
+}

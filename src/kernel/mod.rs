@@ -23,7 +23,7 @@ pub use adam::{AdamState, AdamStep, adam, sum_slots};
 pub use aligned::Aligned;
 pub use dispatch::{Simd, SimdLevel};
 pub use gradient::weight_gradient;
-pub use map::{Activation, activate, apply, multiply};
+pub use map::{Activation, activate, apply, multiply, multiply_each};
 pub use matmul::{Start, product};
 pub use panels::{Layout, Panels};
 pub use peak::multiply_adds;

@@ -189,6 +189,21 @@ pub fn multiply<R: Real>(by: Rows<'_, R>, mut y: RowsMut<'_, R>) {
     }
 }
 
+/// Multiplies row i of `by`, [B, n], into each row i K + k of `y`, [K B, n]; with `from` it is row k of that which is multiplied.
+///
+/// # Panics
+/// If the columns differ.
+pub fn multiply_each<R: Real>(by: Rows<'_, R>, from: Option<Rows<'_, R>>, mut y: RowsMut<'_, R>) {
+    assert_eq!(by.cols(), y.cols(), "columns of the factors");
+    let times = y.rows() / by.rows().max(1);
+    for i in 0..y.rows() {
+        for j in 0..y.cols() {
+            let factor = from.map_or(y.row_mut(i)[j], |from| from.row(i % times)[j]);
+            y.row_mut(i)[j] = by.row(i / times)[j] * factor;
+        }
+    }
+}
+
 /// The sum of (u - target)², and scale (u - target) in `d_u`; all three [B, n].
 ///
 /// # Panics
@@ -225,14 +240,15 @@ pub fn dot<R: Real>(a: &[R], b: &[R]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum()
 }
 
-/// The sum of a times b, number by number, in f64; both [B, n].
+/// For each i the sum of rows i K .. (i + 1) K of a times the K rows of b, number by number, in f64; a is [K B, n], b is [K, n].
 ///
 /// # Panics
-/// If the shapes differ.
-#[must_use]
-pub fn sum_products<R: Real>(a: Rows<'_, R>, b: Rows<'_, R>) -> f64 {
-    assert_eq!((a.rows(), a.cols()), (b.rows(), b.cols()), "shapes of the factors");
-    (0..a.rows()).map(|i| dot(a.row(i), b.row(i))).sum()
+/// If the columns differ.
+pub fn sum_products<R: Real>(a: Rows<'_, R>, b: Rows<'_, R>, sums: &mut [f64]) {
+    assert_eq!(a.cols(), b.cols(), "columns of the factors");
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum = (0..b.rows()).map(|k| dot(a.row(i * b.rows() + k), b.row(k))).sum();
+    }
 }
 
 /// One step of Adam with decoupled weight decay, number by number, as [`super::adam()`].

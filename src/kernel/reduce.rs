@@ -77,44 +77,50 @@ pub fn dot<R: Real>(simd: Simd, a: &[R], b: &[R]) -> f64 {
     simd.run(Dot { a, b })
 }
 
-/// The sum over rows and columns of a times b, number by number; both are [B, n]. Each column is added in R over the rows in
-/// order, with one rounding or two as the level does; the columns are added in f64, in order.
+/// For each i the sum over rows i K .. (i + 1) K of a times the K rows of b, number by number: a is [K B, n], b is [K, n],
+/// `sums` has length B. Each column is added in R over the K rows in order, with one rounding or two as the level does; the
+/// columns are added in f64, in order.
 ///
 /// # Panics
-/// If the shapes differ.
+/// If the columns differ, or the rows of a are not K for each sum.
 ///
 /// # Example
 /// ```
 /// use pushforward::kernel::{Rows, Simd, sum_products};
 ///
-/// let (a, b) = ([1.0_f32, 2.0, 3.0, 4.0], [1.0, 1.0, 10.0, 10.0]);
-/// assert_eq!(sum_products(Simd::detect(), Rows::new(&a, 2, 2), Rows::new(&b, 2, 2)), 73.0);
+/// let (a, b) = ([1.0_f32, 2.0, 3.0, 4.0, 0.0, 5.0, 0.0, 0.0], [1.0, 1.0, 10.0, 10.0]);
+/// let mut sums = [0.0; 2];
+/// sum_products(Simd::detect(), Rows::new(&a, 2, 2), Rows::new(&b, 2, 2), &mut sums);
+/// assert_eq!(sums, [73.0, 5.0]);
 /// ```
-#[must_use]
-pub fn sum_products<R: Real>(simd: Simd, a: Rows<'_, R>, b: Rows<'_, R>) -> f64 {
-    assert_eq!((a.rows(), a.cols()), (b.rows(), b.cols()), "shapes of the factors");
-    simd.run(SumProducts { a, b })
+pub fn sum_products<R: Real>(simd: Simd, a: Rows<'_, R>, b: Rows<'_, R>, sums: &mut [f64]) {
+    assert_eq!((a.rows(), a.cols()), (b.rows() * sums.len(), b.cols()), "shapes of the factors");
+    simd.run(SumProducts { a, b, sums });
 }
 
 struct SumProducts<'a, R> {
     a: Rows<'a, R>,
     b: Rows<'a, R>,
+    sums: &'a mut [f64],
 }
 
 impl<R: Real> Kernel<R> for SumProducts<'_, R> {
-    type Output = f64;
+    type Output = ();
     #[inline(always)]
-    fn run<L: Lane<Real = R>>(self) -> f64 {
-        let Self { a, b } = self;
-        let mut total = 0.0;
-        for col in (0..a.cols).step_by(4 * L::WIDTH) {
-            total += if a.stride.min(b.stride) - col >= 4 * L::WIDTH {
-                column_products::<L, true>(a, b, col)
-            } else {
-                column_products::<L, false>(a, b, col)
-            };
+    fn run<L: Lane<Real = R>>(self) {
+        let Self { a, b, sums } = self;
+        let rows = b.rows();
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let a = Rows { data: &a.data[i * rows * a.stride..(i + 1) * rows * a.stride], ..a };
+            *sum = 0.0;
+            for col in (0..a.cols).step_by(4 * L::WIDTH) {
+                *sum += if a.stride.min(b.stride) - col >= 4 * L::WIDTH {
+                    column_products::<L, true>(a, b, col)
+                } else {
+                    column_products::<L, false>(a, b, col)
+                };
+            }
         }
-        total
     }
 }
 

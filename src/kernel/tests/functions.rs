@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::super::dispatch::{Kernel, Simd};
 use super::super::lane::Lane;
-use super::super::map::{Activation, activate, multiply};
+use super::super::map::{Activation, activate, multiply, multiply_each};
 use super::super::real::Real;
 use super::super::rows::RowsMut;
 use super::super::{math, naive};
@@ -405,6 +405,13 @@ fn check_multiply<R: Real>(simd: Simd, rows: usize, times: usize, cols: usize, p
     multiply(simd, by.rows(), got.rows_mut());
     naive::multiply(by.rows(), expected.rows_mut());
     assert_eq!(bits(&got.numbers()), bits(&expected.numbers()));
+
+    let from = Padded::<R>::normal(times, cols, 0, &mut stream);
+    for from in [None, Some(from.rows()).filter(|_| rows * times > 0)] {
+        multiply_each(simd, by.rows(), from, got.rows_mut());
+        naive::multiply_each(by.rows(), from, expected.rows_mut());
+        assert_eq!(bits(&got.numbers()), bits(&expected.numbers()));
+    }
 }
 
 proptest! {
