@@ -24,8 +24,13 @@ use crate::rng::Stream;
 use crate::source::Source;
 use crate::tensor::Tensor;
 
-/// Rows that are carried through the network together, forward and backward, while they are in cache.
-pub const ROWS_PER_BLOCK: usize = 64;
+/// Rows of a batch that are carried through the network together, forward and backward, while they are in cache: 64, or 128
+/// of a batch of 2048 or more. Each block reads all weights and writes a whole gradient, so that of a large batch fewer and
+/// larger ones are quicker (1 to 3 % with 512 x 4 units and 4096 rows); a small one needs them to share the work.
+#[must_use]
+pub fn rows_per_block(batch: usize) -> usize {
+    if batch < 2048 { 64 } else { 128 }
+}
 
 /// E11 of a field on given rows of a path: the sum over columns and the mean over rows of |u(t, x_t) - dx_t|². // E11
 ///
@@ -68,12 +73,12 @@ pub struct Objective {
 #[derive(Debug)]
 pub struct ObjectiveWorker<R> {
     replay: Replay<R>,
-    x_0: Vec<R>, // [ROWS_PER_BLOCK, d]
-    row: [usize; ROWS_PER_BLOCK],
-    time: [f64; ROWS_PER_BLOCK],
-    t: Vec<R>,    // [ROWS_PER_BLOCK]
-    x_t: Vec<R>,  // [ROWS_PER_BLOCK, d]
-    dx_t: Vec<R>, // [ROWS_PER_BLOCK, d]
+    x_0: Vec<R>,     // [B, d]
+    row: Vec<usize>, // [B]
+    time: Vec<f64>,  // [B]
+    t: Vec<R>,       // [B]
+    x_t: Vec<R>,     // [B, d]
+    dx_t: Vec<R>,    // [B, d]
 }
 
 impl Objective {
@@ -87,17 +92,17 @@ impl Objective {
         Self { path, source, tape: Arc::new(tape), network, target, loss }
     }
 
-    /// The memory for blocks of at most [`ROWS_PER_BLOCK`] rows.
+    /// The memory for blocks of at most `rows` rows.
     #[must_use]
-    pub fn worker<R: Real>(&self) -> ObjectiveWorker<R> {
-        let zeros = vec![R::ZERO; ROWS_PER_BLOCK * self.tape.cols(self.network.x)];
+    pub fn worker<R: Real>(&self, rows: usize) -> ObjectiveWorker<R> {
+        let zeros = vec![R::ZERO; rows * self.tape.cols(self.network.x)];
         let derivatives = Derivatives { parameters: true, ..Derivatives::default() };
         ObjectiveWorker {
-            replay: Replay::new(Arc::clone(&self.tape), ROWS_PER_BLOCK, derivatives),
+            replay: Replay::new(Arc::clone(&self.tape), rows, derivatives),
             x_0: zeros.clone(),
-            row: [0; ROWS_PER_BLOCK],
-            time: [0.0; ROWS_PER_BLOCK],
-            t: vec![R::ZERO; ROWS_PER_BLOCK],
+            row: vec![0; rows],
+            time: vec![0.0; rows],
+            t: vec![R::ZERO; rows],
             x_t: zeros.clone(),
             dx_t: zeros,
         }
@@ -107,7 +112,7 @@ impl Objective {
     /// returns the sum of those squared errors.
     ///
     /// # Panics
-    /// If `rows` exceed [`ROWS_PER_BLOCK`], there is no data, or the gradient is not as long as the parameters.
+    /// If `rows` exceed those of the worker, there is no data, or the gradient is not as long as the parameters.
     #[allow(
         clippy::too_many_arguments,
         reason = "the parts of one sum; a struct of them would have this as its only use"
@@ -149,9 +154,10 @@ impl Objective {
     pub fn gradient<R: Real>(&self, weights: &Weights<R>, sample: &PathSample<R>) -> (f64, Vec<R>) {
         let rows = sample.t.len();
         let (mut sum, mut gradient) = (0.0, vec![R::ZERO; self.tape.parameters()]);
-        let mut worker = self.worker();
-        for first in (0..rows).step_by(ROWS_PER_BLOCK) {
-            let block = ROWS_PER_BLOCK.min(rows - first);
+        let most = rows_per_block(rows);
+        let mut worker = self.worker(most);
+        for first in (0..rows).step_by(most) {
+            let block = most.min(rows - first);
             for i in 0..block {
                 let at = first + i;
                 worker.replay.input_mut(self.network.t, block).row_mut(i)[0] = R::from_f64(sample.t[at]);

@@ -1,7 +1,7 @@
 //! Training: [`Trainer`] says how, [`Run`] is the loop as a struct with `step`.
 //!
 //! # Math
-//! Each step draws a batch, computes E11 and its gradient in blocks of 64 rows, and moves the parameters by Adam.
+//! Each step draws a batch, computes E11 and its gradient in blocks of 64 or 128 rows, and moves the parameters by Adam.
 //!
 //! ```text
 //! for each slot (in parallel)                     a fixed number, whatever the threads
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::flow::{Flow, TrainingRecord};
 use crate::kernel::{Aligned, Real};
 use crate::nn::{Adam, LrSchedule, Mlp, Optimizer};
-use crate::objective::{Objective, ObjectiveWorker, ROWS_PER_BLOCK};
+use crate::objective::{Objective, ObjectiveWorker, rows_per_block};
 use crate::path::AffinePath;
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
@@ -188,10 +188,15 @@ impl Trainer {
         // Checks the dimensions before anything is computed.
         let flow = Flow::new(velocity, self.path, self.source).with_standardize(standardize)?;
         let objective = Objective::new(flow.velocity().shape(), self.path, self.source);
-        let blocks = self.batch.div_ceil(ROWS_PER_BLOCK);
+        let rows_at_once = rows_per_block(self.batch);
+        let blocks = self.batch.div_ceil(rows_at_once);
         let count = flow.velocity().parameters().len();
         let slots = (0..(blocks / 2).clamp(FEWEST_SLOTS.min(blocks), SLOTS))
-            .map(|_| Slot { worker: objective.worker(), gradient: Aligned::zeros(count), loss: 0.0 })
+            .map(|_| Slot {
+                worker: objective.worker(rows_at_once),
+                gradient: Aligned::zeros(count),
+                loss: 0.0,
+            })
             .collect();
         Ok(Run {
             velocity: flow.velocity().clone(),
@@ -309,7 +314,8 @@ impl Run {
     pub fn step(&mut self) -> Result<Step> {
         assert!(!self.is_done(), "a step of a training that is done");
         let batch = self.trainer.batch;
-        let blocks = batch.div_ceil(ROWS_PER_BLOCK);
+        let rows_at_once = rows_per_block(batch);
+        let blocks = batch.div_ceil(rows_at_once);
         let slots = self.slots.len();
         let (weights, objective, z_1) = (self.velocity.weights(), &self.objective, &self.z_1);
         let (streams, first_stream) = (self.streams, self.done * blocks as u64);
@@ -317,7 +323,7 @@ impl Run {
             slot.gradient.fill(0.0);
             slot.loss = 0.0;
             for block in s * blocks / slots..(s + 1) * blocks / slots {
-                let rows = ROWS_PER_BLOCK.min(batch - block * ROWS_PER_BLOCK);
+                let rows = rows_at_once.min(batch - block * rows_at_once);
                 let mut stream = streams.stream(first_stream + block as u64);
                 let Slot { worker, gradient, loss } = slot;
                 *loss += objective.draw_and_add(
