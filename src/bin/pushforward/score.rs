@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use pushforward::data::{Shape, TableWriter};
 use pushforward::likelihood::Scores;
 use pushforward::ode::Stats;
-use pushforward::{Flow, Rng, Tensor};
+use pushforward::{Flow, Rng, Solver, Tensor};
 use serde_json::json;
 
 use crate::args::{Common, ScoreArgs};
-use crate::console::{Interrupt, warn};
+use crate::console::{Interrupt, count, warn};
 use crate::input::slice;
 
 /// Rows that are scored together; each row alone gives the same.
@@ -19,6 +19,7 @@ const CHUNK: usize = 1 << 13;
 
 pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
+    let solver = args.solver.solver()?;
     let output = match &args.output {
         None if common.json => None,
         output => Some(output.clone().unwrap_or_else(|| PathBuf::from("-"))),
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     };
 
     let start = Instant::now();
-    let scores = score(&flow, &x, output.as_deref(), &mut rng, args, common)?;
+    let scores = score(&flow, &x, &solver, output.as_deref(), &mut rng, args, common)?;
     let seconds = start.elapsed().as_secs_f64();
     let (mean, error) = (scores.mean(), scores.standard_error());
     let bits = scores.bits_per_dim(flow.dim());
@@ -70,9 +71,9 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
         "mean": mean,
         "standard_error": error,
         "bits_per_dim": bits,
-        "nfe": scores.stats.nfe,
-        "accepted": scores.stats.accepted,
-        "rejected": scores.stats.rejected,
+        "nfe": count(scores.stats.nfe),
+        "accepted": count(scores.stats.accepted),
+        "rejected": count(scores.stats.rejected),
         "seconds": seconds,
         "simd": simd.level(),
     }))?;
@@ -82,12 +83,12 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
 fn score(
     flow: &Flow,
     x: &Tensor<f64>,
+    solver: &Solver,
     output: Option<&Path>,
     rng: &mut Rng,
     args: &ScoreArgs,
     common: &Common,
 ) -> anyhow::Result<Scores> {
-    let solver = args.solver.solver();
     let (header, shape) = (["log_density".to_owned()], Shape::Vector { rows: x.rows() });
     let interrupt = Interrupt::watch()?;
     let mut writer = output.map(|path| TableWriter::<f64>::create(path, Some(&header), shape)).transpose()?;
@@ -97,14 +98,14 @@ fn score(
         interrupt.check()?;
         let part = x.slice_rows(first..x.rows().min(first + CHUNK));
         let scores = flow
-            .log_density(&part, args.divergence, &solver, rng)
+            .log_density(&part, args.divergence, solver, rng)
             .with_context(|| format!("rows from {first} on (counted from 0) of those to score"))?;
         if let Some(writer) = &mut writer {
             writer.push(&Tensor::from_vec(scores.log_density.clone(), part.rows(), 1)?)?;
         }
         bar.inc(part.rows() as u64);
         all.log_density.extend(scores.log_density);
-        all.stats = scores.stats; // the same for all rows
+        all.stats = all.stats.merge(scores.stats);
     }
     if let Some(writer) = writer {
         writer.finish()?;
