@@ -16,6 +16,7 @@
 //! tried again with a shorter one, until t does not move any more. All memory is taken at the start.
 
 use std::fmt;
+use std::mem;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
@@ -194,7 +195,7 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         if span == 0.0 {
             (0..self.rows.len()).for_each(|i| self.settle(i));
             self.rows.clear();
-            self.shrink(0);
+            self.shrink();
             return Ok(());
         }
         self.point.as_mut_slice().copy_from_slice(self.x.as_slice());
@@ -263,29 +264,45 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             }
         }
         let mut failed: Option<(usize, Error)> = None;
-        // From the last row on: the row that takes the place of a finished one has been judged.
-        for i in (0..self.rows.len()).rev() {
+        for i in 0..self.rows.len() {
             let (error, carry) = self.measure(i);
-            if error <= 1.0 && self.rows[i].trouble.is_none() {
-                self.accept(i, carry);
-                if self.rows[i].accept(error, self.control) {
-                    self.settle(i);
-                    self.remove(i);
-                    continue;
-                }
-            } else {
-                self.rows[i].reject(error, self.control);
-            }
             let row = &mut self.rows[i];
+            if error <= 1.0 && row.trouble.is_none() {
+                if let Some(course) = &mut self.course {
+                    course.write(row, i, &self.tableau, &self.x, &self.point, &self.velocities);
+                }
+                row.accept(error, self.control);
+                self.carry[i] = carry;
+            } else {
+                row.reject(error, self.control);
+            }
             if let Some(error) = row.failure(self.control, self.first_row)
                 && failed.as_ref().is_none_or(|(index, _)| row.index < *index)
             {
                 failed = Some((row.index, error));
             }
         }
-        let left = self.rows.len();
-        self.shrink(left);
-        failed.map_or(Ok(()), |(_, error)| Err(error))
+        if let Some((_, error)) = failed {
+            return Err(error);
+        }
+        // Most rows go on: all are moved at once, and those that were rejected are put back.
+        let last = self.velocities.len() - 1;
+        mem::swap(&mut self.x, &mut self.point);
+        self.velocities.swap(0, last); // FSAL
+        self.rates.swap(0, last);
+        for i in (0..self.rows.len()).rev() {
+            if self.rows[i].just_rejected {
+                self.x.row_mut(i).copy_from_slice(self.point.row(i));
+                let (first, stages) = self.velocities.split_at_mut(1);
+                first[0].row_mut(i).copy_from_slice(stages[last - 1].row(i));
+                self.rates[0][i] = self.rates[last][i];
+            } else if self.rows[i].is_done() {
+                self.settle(i);
+                self.remove(i);
+            }
+        }
+        self.shrink();
+        Ok(())
     }
 
     /// The error of row i, scaled, and what it carries after the step; looks for numbers that became too large.
@@ -316,19 +333,6 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         (norm.value(), carry)
     }
 
-    /// Moves row i to the end of its step.
-    fn accept(&mut self, i: usize, carry: f64) {
-        if let Some(course) = &mut self.course {
-            course.write(&mut self.rows[i], i, &self.tableau, &self.x, &self.point, &self.velocities);
-        }
-        let (first, stages) = self.velocities.split_first_mut().expect("a method has a stage");
-        let last = stages.len() - 1;
-        first.row_mut(i).copy_from_slice(stages[last].row(i)); // FSAL
-        self.rates[0][i] = self.rates[last + 1][i];
-        self.x.row_mut(i).copy_from_slice(self.point.row(i));
-        self.carry[i] = carry;
-    }
-
     /// Writes row i down among those that are known.
     fn settle(&mut self, i: usize) {
         let row = &self.rows[i];
@@ -337,7 +341,7 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         self.done.rows[row.index] = row.stats;
     }
 
-    /// Puts the last row in the place of row i.
+    /// Puts the last row, which has been moved, in the place of row i.
     fn remove(&mut self, i: usize) {
         self.rows.swap_remove(i);
         let last = self.rows.len();
@@ -349,8 +353,9 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         self.rates[0][i] = self.rates[0][last];
     }
 
-    /// Forgets the places after the first `left` rows.
-    fn shrink(&mut self, left: usize) {
+    /// Forgets the places after the rows that are on their way.
+    fn shrink(&mut self) {
+        let left = self.rows.len();
         if left == self.times.len() {
             return;
         }
@@ -456,6 +461,7 @@ mod tests {
                 let mut places: Vec<usize> = matrices.map(|m| m.as_slice().as_ptr().addr()).collect();
                 places.extend(run.rates.iter().chain([&run.carry, &run.off]).map(|r| r.as_ptr().addr()));
                 places.extend([run.times.as_ptr().addr(), run.rows.as_ptr().addr()]);
+                places.sort_unstable(); // some change their roles
                 places
             };
             let before = places(&run);

@@ -73,20 +73,20 @@ impl Control {
         self.atol + self.rtol * x.abs().max(x_new.abs())
     }
 
-    /// e_0 before the first step, and for a step with the error `error`.
-    pub(super) fn before(error: Option<f64>) -> f64 {
-        error.unwrap_or(0.0).max(LEAST_BEFORE)
+    /// ln e_0 for the step after one with the error `error`, which is 0 before the first one.
+    pub(super) fn before(error: f64) -> f64 {
+        error.max(LEAST_BEFORE).ln()
     }
 
-    /// By which factor the step after one with the error `error` is longer; `before` is e_0.
+    /// By which factor the step after one with the error `error` is longer; `before` is ln e_0.
     pub(super) fn after_accepted(self, error: f64, before: f64, just_rejected: bool) -> f64 {
-        let factor = SAFETY * error.powf(-self.alpha()) * before.powf(BETA / self.k);
+        let factor = SAFETY * (BETA / self.k * before - self.alpha() * error.ln()).exp();
         factor.max(SHORTEN).min(if just_rejected { 1.0 } else { LENGTHEN })
     }
 
     /// By which factor the step that replaces one with the error `error` is shorter. It may be infinite.
     pub(super) fn after_rejected(self, error: f64) -> f64 {
-        (SAFETY * error.powf(-self.alpha())).clamp(SHORTEN, 1.0)
+        (SAFETY * (-self.alpha() * error.ln()).exp()).clamp(SHORTEN, 1.0)
     }
 
     fn alpha(self) -> f64 {
@@ -151,20 +151,20 @@ mod tests {
     fn factors_stay_within_their_bounds() {
         let control = Control::new(1e-5, 1e-5, 100, 4);
         for error in [0.0, 1e-300, 1e-9, 0.3, 1.0] {
-            let factor = control.after_accepted(error, 1e-4, false);
+            let factor = control.after_accepted(error, Control::before(0.0), false);
             assert!((0.2..=10.0).contains(&factor), "{error} {factor}");
-            assert!(control.after_accepted(error, 1.0, true) <= 1.0);
+            assert!(control.after_accepted(error, 0.0, true) <= 1.0);
         }
-        assert!((control.after_accepted(0.0, 1.0, false) - LENGTHEN).abs() < 1e-15);
+        assert!((control.after_accepted(0.0, 0.0, false) - LENGTHEN).abs() < 1e-15);
         for error in [1.0 + 1e-9, 2.0, 1e9, f64::INFINITY] {
             let factor = control.after_rejected(error);
             assert!((0.2..=0.9).contains(&factor), "{error} {factor}");
         }
         // Two errors of 1: 0.9, whatever alpha and beta are.
-        assert!((control.after_accepted(1.0, 1.0, false) - 0.9).abs() < 1e-15);
+        assert!((control.after_accepted(1.0, 0.0, false) - 0.9).abs() < 1e-15);
         // k = 5: alpha = 0.17, beta = 0.04, as in dopri5.f.
         let wanted = 0.9 * 0.5_f64.powf(-0.17) * 0.25_f64.powf(0.04);
-        assert!((control.after_accepted(0.5, 0.25, false) - wanted).abs() < 1e-15);
+        assert!((control.after_accepted(0.5, Control::before(0.25), false) - wanted).abs() < 1e-15);
     }
 
     #[test]

@@ -21,8 +21,9 @@ pub(super) struct Row {
     /// Where that step ends, and whether that is t_1.
     pub(super) t_new: f64,
     pub(super) last: bool,
-    /// The error of the last accepted step.
+    /// ln e_0 of the last accepted step.
     pub(super) before: f64,
+    /// Whether the step was tried and thrown away, so that this one is shorter.
     pub(super) just_rejected: bool,
     /// What went wrong in the step that is being made.
     pub(super) trouble: Option<Error>,
@@ -40,7 +41,7 @@ impl Row {
             h: 0.0,
             t_new: t,
             last: false,
-            before: Control::before(None),
+            before: Control::before(0.0),
             just_rejected: false,
             trouble: None,
             stats: RowStats::default(),
@@ -63,14 +64,13 @@ impl Row {
         if c < 1.0 { self.t + c * self.h } else { self.t_new }
     }
 
-    /// Goes to the end of the step; whether that is t_1.
-    pub(super) fn accept(&mut self, error: f64, control: Control) -> bool {
+    /// Goes to the end of the step.
+    pub(super) fn accept(&mut self, error: f64, control: Control) {
         self.t = self.t_new;
         self.h *= control.after_accepted(error, self.before, self.just_rejected);
-        self.before = Control::before(Some(error));
+        self.before = Control::before(error);
         self.just_rejected = false;
         self.stats.accepted += 1;
-        self.last
     }
 
     /// Shortens the step.
@@ -82,8 +82,16 @@ impl Row {
         self.stats.rejected += 1;
     }
 
-    /// Why the row cannot go on, if it cannot.
+    /// Whether the row is at t_1.
+    pub(super) fn is_done(&self) -> bool {
+        self.last && !self.just_rejected
+    }
+
+    /// Why the row cannot go on, if it has to and cannot.
     pub(super) fn failure(&mut self, control: Control, first_row: usize) -> Option<Error> {
+        if self.is_done() {
+            return None;
+        }
         let (t, h, row) = (self.t, self.h, first_row + self.index);
         let steps = self.stats.accepted + self.stats.rejected;
         let trouble = self.trouble.take();

@@ -25,7 +25,9 @@ use super::integration::Integration;
 use super::solution::{Solution, Stats, Trajectory};
 use super::solver::{Plan, Solver};
 
-/// Rows that are integrated together: enough for a matrix product, little enough for the cache.
+/// Rows that are integrated together: enough for a matrix product, little enough for the cache. Against 128, samples a
+/// second of `bench` S1, S2, S3 with `dopri5` are 100, 100, 101 % with 64 rows, 104, 101, 101 % with 256 and 104, 99, 100 %
+/// with 512; smaller blocks share a small batch among more threads.
 pub const ROWS_PER_BLOCK: usize = 128;
 
 impl Solver {
