@@ -20,9 +20,12 @@ use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use pushforward::kernel::{Aligned, Layout, Panels, Rows, RowsMut, Simd, Start, product, weight_gradient};
-use pushforward::objective::ROWS_PER_BLOCK;
+
 use pushforward::rng::{Purpose, Streams};
 use pushforward::{Rng, Source};
+
+/// Rows of a block, as training takes them.
+const ROWS: usize = 64;
 
 /// (m, k, n); hidden layers first, then a large square.
 const SHAPES: [[usize; 3]; 4] = [[4096, 512, 512], [512, 256, 256], [256, 64, 64], [2048, 2048, 2048]];
@@ -111,14 +114,12 @@ impl Padded {
     }
 
     fn blocks(&self) -> impl Iterator<Item = Rows<'_, f32>> {
-        self.numbers
-            .chunks(ROWS_PER_BLOCK * self.stride)
-            .map(|block| Rows::new(block, self.cols, self.stride))
+        self.numbers.chunks(ROWS * self.stride).map(|block| Rows::new(block, self.cols, self.stride))
     }
 
     fn blocks_mut(&mut self) -> impl Iterator<Item = RowsMut<'_, f32>> {
         let (cols, stride) = (self.cols, self.stride);
-        self.numbers.chunks_mut(ROWS_PER_BLOCK * stride).map(move |block| RowsMut::new(block, cols, stride))
+        self.numbers.chunks_mut(ROWS * stride).map(move |block| RowsMut::new(block, cols, stride))
     }
 }
 

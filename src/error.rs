@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// The velocity left the finite numbers while an ODE was solved.
     #[error(
-        "the velocity became {value} at t = {t} in row {row} of this call (counted from 0): the field or its input is out of range; use more steps, or look at that row"
+        "the velocity became {value} at t = {t} in row {row} of this call (counted from 0): the field or its input is out of range; take smaller steps, end before a time at which the field has no value, or look at that row"
     )]
     Velocity {
         /// The time at which it was asked.
@@ -80,6 +80,30 @@ pub enum Error {
         row: usize,
         /// What came back.
         value: f64,
+    },
+    /// A row took as many steps as it may before it was at its end.
+    #[error(
+        "the solver used {steps} steps at t = {t} in row {row} of this call (counted from 0): raise `max_steps` or loosen `rtol`/`atol`"
+    )]
+    Steps {
+        /// The steps, accepted and rejected.
+        steps: u32,
+        /// The time that the row has reached.
+        t: f64,
+        /// The row, counted from 0.
+        row: usize,
+    },
+    /// No step is short enough for the tolerance.
+    #[error(
+        "the step size fell to {h} at t = {t} in row {row} of this call (counted from 0), too small to move t: loosen `rtol`/`atol`, or end before a time at which the field has no value"
+    )]
+    StepSize {
+        /// The step that would have been next.
+        h: f64,
+        /// The time that the row has reached.
+        t: f64,
+        /// The row, counted from 0.
+        row: usize,
     },
     /// A matrix that must be symmetric positive definite is not.
     #[error("{what} is not symmetric positive definite ({found}): {remedy}")]

@@ -62,9 +62,11 @@ pub trait DifferentiableField<R: Real>: VectorField<R> {
     /// The plain way to the divergence: the whole Jacobian of each row, by d unit tangents.
     fn trace_by_tangents(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
         let d = self.dim();
+        let mut identity = Tensor::zeros(d * rows, d);
+        unit_tangents(&mut identity, rows);
         Box::new(TraceByTangents {
             field: self.differential_worker(rows, d),
-            identity: identity(rows, d),
+            identity,
             d_u: Tensor::zeros(d * rows, d),
         })
     }
@@ -85,8 +87,8 @@ impl<R: Real> Worker<R> for TraceByTangents<'_, R> {
     fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
         let (rows, d) = (x.rows(), x.cols());
         if self.identity.rows() != d * rows {
-            self.identity = identity(rows, d); // fewer rows than the worker was made for
-            self.d_u = Tensor::zeros(d * rows, d);
+            unit_tangents(&mut self.identity, rows); // other rows than the last time
+            self.d_u.resize_rows(d * rows);
         }
         self.field.jvp(t, x, &self.identity, u, &mut self.d_u)?;
         for (i, rate) in rate.iter_mut().enumerate() {
@@ -97,14 +99,15 @@ impl<R: Real> Worker<R> for TraceByTangents<'_, R> {
 }
 
 /// The d unit tangents of each of `rows` rows, [d B, d]: row k B + i is unit vector k.
-fn identity<R: Real>(rows: usize, d: usize) -> Tensor<R> {
-    let mut tangents = Tensor::zeros(d * rows, d);
+fn unit_tangents<R: Real>(tangents: &mut Tensor<R>, rows: usize) {
+    let d = tangents.cols();
+    tangents.resize_rows(d * rows);
+    tangents.as_mut_slice().fill(R::ZERO);
     for k in 0..d {
         for i in 0..rows {
             tangents.row_mut(k * rows + i)[k] = R::ONE;
         }
     }
-    tangents
 }
 
 /// A field that is being differentiated, with the memory that this takes.

@@ -183,7 +183,8 @@ impl Flow {
     /// Draws n samples: [n, d]. Sample i depends on the seed and on i only. // E2
     ///
     /// # Errors
-    /// [`Error::Setting`] for n = 0 or a solver without steps, [`Error::Velocity`] if the velocity leaves the finite numbers.
+    /// [`Error::Setting`] for n = 0 or settings that do not fit the solver, [`Error::Velocity`] if the velocity leaves the
+    /// finite numbers, [`Error::Steps`] and [`Error::StepSize`] if a tolerance cannot be reached.
     pub fn sample(&self, n: usize, solver: &Solver, rng: &mut Rng) -> Result<Drawn> {
         if n == 0 {
             return Err(Error::Setting { name: "n", value: "0".into(), remedy: "ask for at least one row" });
@@ -208,7 +209,7 @@ impl Flow {
     /// The way of samples from source to target at `intervals` + 1 equally spaced times, in the units of the data.
     ///
     /// # Errors
-    /// As [`Flow::sample`]; [`Error::Setting`] if the solver's steps are no multiple of `intervals`.
+    /// As [`Flow::sample`]; [`Error::Setting`] if `intervals` does not divide the fixed steps of a solver.
     pub fn trajectory(
         &self,
         rows: Range<usize>,
@@ -241,7 +242,8 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::Dimension`] if x has other columns than the data, [`Error::NotFinite`] for NaN or infinity in it,
-    /// [`Error::Setting`] for a solver without steps, [`Error::Velocity`] if the velocity leaves the finite numbers.
+    /// [`Error::Setting`] for settings that do not fit the solver, [`Error::Velocity`] if the velocity leaves the finite
+    /// numbers, [`Error::Steps`] and [`Error::StepSize`] if a tolerance cannot be reached.
     pub fn log_density<R: Real>(
         &self,
         x: &Tensor<R>,

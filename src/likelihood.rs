@@ -50,8 +50,9 @@ pub struct Scores {
 ///
 /// # Errors
 /// [`Error::NotFinite`] if x_1 holds NaN or infinity or the divergence becomes one, [`Error::Dimension`] if
-/// x_1 has not the columns of the field, [`Error::Setting`] for a solver of 0 steps,
-/// [`Error::Velocity`] if the field answers NaN or infinity. Rows are counted in x_1.
+/// x_1 has not the columns of the field, [`Error::Setting`] for settings that do not fit the solver,
+/// [`Error::Velocity`] if the field answers NaN or infinity, [`Error::Steps`] and [`Error::StepSize`] if a tolerance
+/// cannot be reached. Rows are counted in x_1.
 ///
 /// # Example
 /// ```
@@ -377,7 +378,7 @@ mod tests {
         let x_1 = Tensor::from_vec(numbers, n, 2).unwrap();
         let (field, solver) = (Linear { a: FULL, b: 0.2 }, Solver::midpoint().steps(10));
         let all = log_density(&field, Source::Normal, &x_1, Divergence::Exact, solver).unwrap();
-        assert_eq!(all.stats, Stats { nfe: 20, accepted: 10, rejected: 0 });
+        assert_eq!(all.stats, Stats { rows: n as u64, nfe: 20.0, accepted: 10.0, rejected: 0.0 });
         for i in [0, 127, 128, n - 1] {
             let alone = score(FULL, 0.2, [x_1.row(i)[0], x_1.row(i)[1]], solver);
             assert_eq!(alone.to_bits(), all.log_density[i].to_bits());

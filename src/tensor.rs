@@ -105,6 +105,23 @@ impl<R: Real> Tensor<R> {
         }
     }
 
+    /// Changes the number of rows: the first ones stay, new ones are zero. Memory is kept, so that going back to as many
+    /// rows as there were needs none.
+    ///
+    /// # Example
+    /// ```
+    /// use pushforward::Tensor;
+    ///
+    /// let mut x: Tensor = Tensor::from_rows(&[[1.0], [2.0], [3.0]]);
+    /// x.resize_rows(1);
+    /// x.resize_rows(2);
+    /// assert_eq!(x.as_slice(), [1.0, 0.0]);
+    /// ```
+    pub fn resize_rows(&mut self, rows: usize) {
+        self.data.resize(rows * self.cols, R::ZERO);
+        self.rows = rows;
+    }
+
     /// Converts every number to another precision (to nearest).
     #[must_use]
     pub fn cast<S: Real>(&self) -> Tensor<S> {

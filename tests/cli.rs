@@ -276,6 +276,53 @@ fn fewer_samples_are_the_beginning_of_more_and_parts_join() {
 }
 
 #[test]
+fn chosen_steps_are_counted_on_average_over_all_chunks() {
+    let folder = Folder::new();
+    folder.train("toy:moons:500");
+    // More than one chunk of 65536 rows to draw, and of 8192 rows to score.
+    let dopri5 = ["-n", "70000", "--solver", "dopri5", "--rtol", "1e-3", "--atol", "1e-3"];
+    let sample = |rows: &[&str]| {
+        let counts = folder.json(&[&["sample", "m.pf", "-o", "x.npy"], &dopri5[2..], rows].concat());
+        ["rows", "nfe", "accepted", "rejected"].map(|name| counts[name].as_f64().unwrap())
+    };
+    let (all, first, rest) =
+        (sample(&["-n", "70000"]), sample(&["--rows", "0..65536"]), sample(&["--rows", "65536..70000"]));
+    assert!((first[0] + rest[0] - all[0]).abs() < 0.5);
+    for i in 1..4 {
+        let mean = (first[i] * first[0] + rest[i] * rest[0]) / all[0];
+        assert!((all[i] - mean).abs() <= 1e-9 * mean, "{all:?} {first:?} {rest:?}");
+    }
+    // Two to begin with, six for each step.
+    assert!((all[1] - 2.0 - 6.0 * (all[2] + all[3])).abs() < 1e-9, "{all:?}");
+    assert!(all[2] > 2.0 && all[2].fract() > 0.0, "{all:?}");
+
+    let score = |rows: &[&str]| {
+        folder.json(
+            &[&["score", "m.pf", "toy:moons:10000", "--solver", "bosh3", "--rtol", "1e-3"], rows].concat(),
+        )["nfe"]
+            .as_f64()
+            .unwrap()
+    };
+    let mean = (score(&["--rows", "0..8192"]) * 8192.0 + score(&["--rows", "8192..10000"]) * 1808.0) / 1e4;
+    assert!((score(&[]) - mean).abs() < 1e-9 * mean);
+    // With fixed steps a whole number, as it always was.
+    let fixed = folder.json(&["sample", "m.pf", "-n", "5", "-o", "x.npy", "--steps", "9"]);
+    assert_eq!((&fixed["nfe"], &fixed["rejected"]), (&18.into(), &0.into()));
+}
+
+#[test]
+fn the_help_names_the_defaults_of_the_solver() {
+    let folder = Folder::new();
+    let help = folder.succeeds(&["help", "sample"]);
+    for (method, steps) in [("midpoint", 100), ("rk4", 100)] {
+        assert!(help.contains(&format!("fixed steps [default: {steps}]")), "{method}: {help}");
+    }
+    for words in ["[default: midpoint]", "where the number is 0 [default: 1e-5]", "row [default: 10000]"] {
+        assert!(help.contains(words), "{help}");
+    }
+}
+
+#[test]
 fn tables_come_through_pipes() {
     let folder = Folder::new();
     let train = [&["train", "-", "-o", "m.pf"], &TINY[..]].concat();
@@ -527,10 +574,24 @@ fn wrong_requests_to_a_model_are_refused() {
         (&["-n", "5", "--rows", "0..5"], &["cannot be used"]),
         (&["--rows", "5..5"], &["A below B"]),
         (&["-n", "5", "--steps", "0"], &["--steps", "'0'"]),
-        (&["-n", "5", "--solver", "rk45"], &["rk45", "midpoint"]),
+        (&["-n", "5", "--solver", "rk45"], &["rk45", "midpoint", "dopri5"]),
+        (
+            &["-n", "5", "--solver", "dopri5", "--steps", "50"],
+            &["`steps` is 50 with dopri5", "`rtol` and `atol`"],
+        ),
+        (&["-n", "5", "--rtol", "1e-3"], &["`rtol` is 0.001 with midpoint", "dopri5"]),
+        (&["-n", "5", "--solver", "rk4", "--atol", "1e-3"], &["`atol` is 0.001 with rk4", "`steps`"]),
+        (&["-n", "5", "--max-steps", "9"], &["`max_steps` is 9 with midpoint", "dopri5"]),
+        (&["-n", "5", "--solver", "tsit5", "--rtol", "-1"], &["`rtol` is -1", "at least 0"]),
+        (&["-n", "5", "--solver", "tsit5", "--atol", "0"], &["`atol` is 0", "above 0"]),
+        (&["-n", "5", "--solver", "bosh3", "--max-steps", "0"], &["--max-steps", "'0'"]),
     ] {
         folder.fails(&[&["sample", "m.pf", "-o", "old.csv"], args].concat(), WRONG_USAGE, words);
     }
+    let score = ["score", "m.pf", "toy:moons:5", "-o", "old.csv", "--solver", "dopri5"];
+    folder.fails(&[&score[..], &["--steps", "50"]].concat(), WRONG_USAGE, &["`steps` is 50 with dopri5"]);
+    let words = ["the solver used 2 steps at t = ", "in row", "raise `max_steps` or loosen `rtol`/`atol`"];
+    folder.fails(&[&score[..], &["--max-steps", "2"]].concat(), FAILED, &words);
     folder.fails(&["sample", "m.pf", "-n", "5", "--json"], WRONG_USAGE, &["-o"]);
     folder.fails(&["score", "m.pf", "toy:moons:5", "-o", "-", "--json"], WRONG_USAGE, &["-o"]);
     folder.fails(&["score", "m.pf", "toy:moons:5", "--divergence", "trace"], WRONG_USAGE, &["exact"]);

@@ -20,21 +20,21 @@ fn job(threads: usize) -> (Vec<u8>, Vec<u32>, Vec<u64>) {
         let file = folder.path().join("m.pf");
         flow.save(&file).unwrap();
         let bytes = std::fs::read(&file).unwrap();
-        let solver = Solver::heun().steps(12);
-        let drawn = flow.sample(500, &solver, &mut rng).unwrap();
-        let scores = flow.log_density(&drawn.x, Divergence::Exact, &solver, &mut rng).unwrap();
-        (
-            bytes,
-            drawn.x.as_slice().iter().map(|x| x.to_bits()).collect(),
-            scores.log_density.iter().map(|x| x.to_bits()).collect(),
-        )
+        let (mut drawn, mut scored) = (vec![], vec![]);
+        for solver in [Solver::heun().steps(12), Solver::dopri5()] {
+            let x = flow.sample(500, &solver, &mut rng).unwrap().x;
+            let scores = flow.log_density(&x, Divergence::Exact, &solver, &mut rng).unwrap();
+            drawn.extend(x.as_slice().iter().map(|x| x.to_bits()));
+            scored.extend(scores.log_density.iter().map(|x| x.to_bits()));
+        }
+        (bytes, drawn, scored)
     })
 }
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let one = job(1);
-    assert!(one.1.len() == 1000 && one.2.len() == 500);
+    assert!(one.1.len() == 2000 && one.2.len() == 1000);
     for threads in [2, 7] {
         assert!(job(threads) == one, "{threads} threads gave other bits than one");
     }
@@ -45,25 +45,33 @@ fn untrained() -> Flow {
     Flow::new(velocity, AffinePath::default(), pushforward::Source::Normal)
 }
 
+const SOLVERS: [fn() -> Solver; 3] =
+    [|| Solver::rk4().steps(5), Solver::dopri5, || Solver::bosh3().tolerance(1e-3)];
+
 #[test]
 fn ten_samples_are_the_first_of_a_thousand() {
-    let (flow, solver) = (untrained(), Solver::rk4().steps(5));
-    let draw = |n| flow.sample(n, &solver, &mut Rng::from_seed(4)).unwrap().x;
-    let (few, many) = (draw(10), draw(1000));
-    assert_eq!(few, many.slice_rows(0..10));
-    let streams = Rng::from_seed(4).fork(Purpose::Source);
-    let part = flow.sample_rows::<f32>(437..901, &solver, streams).unwrap().x;
-    assert_eq!(part, many.slice_rows(437..901), "a range in the middle");
+    for solver in SOLVERS {
+        let (flow, solver) = (untrained(), solver());
+        let draw = |n| flow.sample(n, &solver, &mut Rng::from_seed(4)).unwrap().x;
+        let (few, many) = (draw(10), draw(1000));
+        assert_eq!(few, many.slice_rows(0..10));
+        let streams = Rng::from_seed(4).fork(Purpose::Source);
+        let part = flow.sample_rows::<f32>(437..901, &solver, streams).unwrap().x;
+        assert_eq!(part, many.slice_rows(437..901), "a range in the middle");
+    }
 }
 
 #[test]
 fn a_row_is_scored_alone_as_among_others() {
-    let (flow, solver) = (untrained(), Solver::midpoint().steps(5));
-    let x = flow.sample(300, &solver, &mut Rng::from_seed(4)).unwrap().x;
-    let mut rng = Rng::from_seed(0);
-    let all = flow.log_density(&x, Divergence::Exact, &solver, &mut rng).unwrap().log_density;
-    for i in [0, 63, 64, 150, 299] {
-        let one = flow.log_density(&x.slice_rows(i..i + 1), Divergence::Exact, &solver, &mut rng).unwrap();
-        assert_eq!(one.log_density[0].to_bits(), all[i].to_bits(), "row {i}");
+    for solver in SOLVERS {
+        let (flow, solver) = (untrained(), solver());
+        let x = flow.sample(300, &solver, &mut Rng::from_seed(4)).unwrap().x;
+        let mut rng = Rng::from_seed(0);
+        let all = flow.log_density(&x, Divergence::Exact, &solver, &mut rng).unwrap().log_density;
+        for i in [0, 63, 64, 150, 299] {
+            let one =
+                flow.log_density(&x.slice_rows(i..i + 1), Divergence::Exact, &solver, &mut rng).unwrap();
+            assert_eq!(one.log_density[0].to_bits(), all[i].to_bits(), "row {i} by {}", solver.method);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Integration`]: the loop of an ODE solver, one step at a time.
+//! [`Integration`]: the loop of an ODE solver with fixed steps, one step at a time.
 //!
 //! # Math
 //! A step of size h = (t_1 - t_0) / n evaluates the stages k_i = u(t + c_i h, x + h sum_j a_ij k_j) and
@@ -21,8 +21,9 @@ use crate::field::{VectorField, Worker};
 use crate::kernel::Real;
 use crate::tensor::Tensor;
 
-use super::solution::{Solution, Stats};
-use super::solver::{Solver, time};
+use super::solution::{RowStats, Solution, Stats};
+use super::solve::time;
+use super::solver::{Plan, Solver};
 use super::tableau::Tableau;
 
 /// A batch of rows on its way from t_0 to t_1.
@@ -61,13 +62,19 @@ impl<'a, R: Real> Integration<'a, R> {
     /// Starts at x, [B, d], at time `t.start`; it will end at `t.end`, which may be the earlier one.
     ///
     /// # Errors
-    /// [`Error::Setting`] for 0 steps or an end that is not finite, [`Error::Dimension`] if x has not the
-    /// columns of the field, [`Error::NotFinite`] if x holds NaN or infinity.
+    /// [`Error::Setting`] for a method that chooses its steps, for 0 steps or an end that is not finite,
+    /// [`Error::Dimension`] if x has not the columns of the field, [`Error::NotFinite`] if x holds NaN or infinity.
     pub fn new<F>(solver: Solver, field: &'a F, x: Tensor<R>, t: Range<f64>) -> Result<Self>
     where
         F: VectorField<R> + ?Sized,
     {
-        solver.check(field, &x, &t)?;
+        let Plan::Fixed(steps) = solver.plan(field, &x, &t)? else {
+            return Err(Error::Setting {
+                name: "solver",
+                value: solver.method.to_string(),
+                remedy: "it chooses its steps: take `AdaptiveIntegration`, or a method with fixed steps",
+            });
+        };
         let (rows, d) = (x.rows(), x.cols());
         let tableau = solver.method.tableau();
         let stages = tableau.b.len();
@@ -75,7 +82,7 @@ impl<'a, R: Real> Integration<'a, R> {
             worker: field.worker(rows),
             tableau,
             ends: t,
-            steps: solver.steps,
+            steps,
             done: 0,
             first_row: 0,
             x,
@@ -103,7 +110,7 @@ impl<'a, R: Real> Integration<'a, R> {
         if self.done == self.steps {
             return Ok(true);
         }
-        let Tableau { a, b, c } = self.tableau;
+        let Tableau { a, b, c, .. } = self.tableau;
         let h = (self.ends.end - self.ends.start) / f64::from(self.steps);
         for i in 0..b.len() {
             let t = self.time(c[i]);
@@ -147,17 +154,17 @@ impl<'a, R: Real> Integration<'a, R> {
         &self.carry
     }
 
-    /// What it has taken so far.
+    /// What each row has taken so far.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats { nfe: self.nfe, accepted: u64::from(self.done), rejected: 0 }
+    pub fn stats(&self) -> RowStats {
+        RowStats { nfe: self.nfe, accepted: u64::from(self.done), rejected: 0 }
     }
 
     /// Gives the rows and their carry away.
     #[must_use]
     pub fn into_solution(self) -> Solution<R> {
-        let stats = self.stats();
-        Solution { x: self.x, carry: self.carry, stats }
+        let rows = vec![self.stats(); self.x.rows()];
+        Solution { x: self.x, carry: self.carry, stats: Stats::of(&rows), rows }
     }
 
     /// The time at the fraction c of the step that comes next.
@@ -177,13 +184,7 @@ impl<'a, R: Real> Integration<'a, R> {
         }
         match self.rates[i].iter().position(|rate| !rate.is_finite()) {
             None => Ok(()),
-            Some(row) => Err(Error::NotFinite {
-                what: "the rate of what a row carries along the flow (its divergence)",
-                row: self.first_row + row,
-                column: 0,
-                value: self.rates[i][row],
-                remedy: "the field or its input is out of range; use more steps, or look at that row",
-            }),
+            Some(row) => Err(wild_rate(self.first_row + row, self.rates[i][row])),
         }
     }
 
@@ -192,14 +193,33 @@ impl<'a, R: Real> Integration<'a, R> {
         let x = self.point.as_slice();
         match x.iter().position(|x| !x.is_finite()) {
             None => Ok(()),
-            Some(at) => Err(Error::NotFinite {
-                what: "x on its way along the flow",
-                row: self.first_row + at / self.point.cols(),
-                column: at % self.point.cols(),
-                value: x[at].to_f64(),
-                remedy: "the velocity is too large for this type of number; use more steps, or look at that row",
-            }),
+            Some(at) => {
+                let d = self.point.cols();
+                Err(wild_x(self.first_row + at / d, at % d, x[at].to_f64()))
+            }
         }
+    }
+}
+
+/// The error for what a row carries, or its rate.
+pub(super) fn wild_rate(row: usize, value: f64) -> Error {
+    Error::NotFinite {
+        what: "the rate of what a row carries along the flow (its divergence)",
+        row,
+        column: 0,
+        value,
+        remedy: "the field or its input is out of range; take smaller steps, or look at that row",
+    }
+}
+
+/// The error for a number that a step has made too large.
+pub(super) fn wild_x(row: usize, column: usize, value: f64) -> Error {
+    Error::NotFinite {
+        what: "x on its way along the flow",
+        row,
+        column,
+        value,
+        remedy: "the velocity is too large for this type of number; take smaller steps, or look at that row",
     }
 }
 
@@ -340,7 +360,7 @@ mod tests {
                     (_, false) => wanted,
                 };
                 assert!(run.carry().iter().all(|c| (c - wanted).abs() < BOUND), "{method} {:?}", run.carry());
-                assert_eq!(run.stats(), Stats { nfe: plain + carrying, accepted: 10, rejected: 0 });
+                assert_eq!(run.stats(), RowStats { nfe: plain + carrying, accepted: 10, rejected: 0 });
                 drop(run);
                 assert_eq!(*asked.lock().unwrap(), [plain, carrying], "{method}");
             }

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-use super::tableau::{EULER, HEUN, MIDPOINT, RK4, Tableau};
+use super::tableau::{BOSH3, DOPRI5, EULER, HEUN, MIDPOINT, RK4, TSIT5, Tableau};
 
-/// An explicit Runge-Kutta method.
+/// An explicit Runge-Kutta method: with fixed steps, or one that chooses its steps by an estimate of its error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -21,10 +21,20 @@ pub enum Method {
     /// Order 4, four evaluations a step: the classic method, with weights 1/6, 1/3, 1/3, 1/6 at
     /// 0, 1/2, 1/2, 1. (The 3/8 rule has the same order and gives other digits.)
     Rk4,
+    /// Bogacki and Shampine, order 3, chooses its steps: three evaluations each. For loose tolerances.
+    Bosh3,
+    /// Dormand and Prince, order 5, chooses its steps: six evaluations each.
+    Dopri5,
+    /// Tsitouras, order 5, chooses its steps: six evaluations each.
+    Tsit5,
 }
 
 impl Method {
-    /// The word: `euler`, `midpoint`, `heun`, `rk4`.
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Euler, Self::Midpoint, Self::Heun, Self::Rk4, Self::Bosh3, Self::Dopri5, Self::Tsit5];
+
+    /// The word: `euler`, `midpoint`, `heun`, `rk4`, `bosh3`, `dopri5`, `tsit5`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -32,7 +42,16 @@ impl Method {
             Self::Midpoint => "midpoint",
             Self::Heun => "heun",
             Self::Rk4 => "rk4",
+            Self::Bosh3 => "bosh3",
+            Self::Dopri5 => "dopri5",
+            Self::Tsit5 => "tsit5",
         }
+    }
+
+    /// Whether it chooses its steps, for each row, so that the error stays below a tolerance.
+    #[must_use]
+    pub fn is_adaptive(self) -> bool {
+        self.tableau().pair.is_some()
     }
 
     /// The coefficients.
@@ -42,6 +61,9 @@ impl Method {
             Self::Midpoint => MIDPOINT,
             Self::Heun => HEUN,
             Self::Rk4 => RK4,
+            Self::Bosh3 => BOSH3,
+            Self::Dopri5 => DOPRI5,
+            Self::Tsit5 => TSIT5,
         }
     }
 }
@@ -56,16 +78,10 @@ impl FromStr for Method {
     type Err = Error;
 
     fn from_str(word: &str) -> Result<Self> {
-        match word {
-            "euler" => Ok(Self::Euler),
-            "midpoint" => Ok(Self::Midpoint),
-            "heun" => Ok(Self::Heun),
-            "rk4" => Ok(Self::Rk4),
-            _ => {
-                let known = "euler, midpoint, heun, rk4";
-                Err(Error::Unknown { what: "solver", word: word.into(), known })
-            }
-        }
+        Self::ALL.into_iter().find(|method| method.word() == word).ok_or_else(|| {
+            let known = "euler, midpoint, heun, rk4, bosh3, dopri5, tsit5";
+            Error::Unknown { what: "solver", word: word.into(), known }
+        })
     }
 }
 
@@ -75,10 +91,11 @@ mod tests {
 
     #[test]
     fn words_go_both_ways() {
-        for method in [Method::Euler, Method::Midpoint, Method::Heun, Method::Rk4] {
+        let error = "rk45".parse::<Method>().unwrap_err().to_string();
+        for method in Method::ALL {
             assert_eq!(method.to_string().parse::<Method>().unwrap(), method);
             assert_eq!(serde_json::to_string(&method).unwrap(), format!("\"{method}\""));
+            assert!(error.contains(method.word()), "{error}");
         }
-        assert!("rk45".parse::<Method>().is_err());
     }
 }

@@ -1,17 +1,76 @@
-//! [`Solution`] and [`Trajectory`]: what comes back from a solver, with its [`Stats`].
+//! [`Solution`] and [`Trajectory`]: what comes back from a solver, with what it took ([`Stats`], [`RowStats`]).
 
 use crate::kernel::Real;
 use crate::tensor::Tensor;
 
-/// What a run took.
+/// What one row took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stats {
-    /// Evaluations of the field for each row: a stage counts one, with or without its divergence.
+pub struct RowStats {
+    /// Evaluations of the field: a stage counts one, with or without its divergence.
     pub nfe: u64,
     /// Steps that were made.
     pub accepted: u64,
     /// Steps that were tried and thrown away; 0 for fixed steps.
     pub rejected: u64,
+}
+
+/// What a run took: means over its rows. With fixed steps every row takes the same, otherwise each its own.
+///
+/// # Example
+/// ```
+/// use pushforward::ode::{RowStats, Stats};
+///
+/// let easy = RowStats { nfe: 14, accepted: 2, rejected: 0 };
+/// let hard = RowStats { nfe: 26, accepted: 3, rejected: 1 };
+/// let stats = Stats::of(&[easy, hard]);
+/// assert_eq!(stats, Stats { rows: 2, nfe: 20.0, accepted: 2.5, rejected: 0.5 });
+/// assert_eq!(Stats::of(&[easy]).merge(Stats::of(&[hard])), stats);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Stats {
+    /// How many rows there are.
+    pub rows: u64,
+    /// Mean of [`RowStats::nfe`]; 0 without rows.
+    pub nfe: f64,
+    /// Mean of [`RowStats::accepted`].
+    pub accepted: f64,
+    /// Mean of [`RowStats::rejected`].
+    pub rejected: f64,
+}
+
+impl Stats {
+    /// The means over `rows`.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts of evaluations are far below 2^53")]
+    pub fn of(rows: &[RowStats]) -> Self {
+        let mean = |f: fn(&RowStats) -> u64| match rows.len() {
+            0 => 0.0,
+            n => rows.iter().map(f).sum::<u64>() as f64 / n as f64,
+        };
+        Self {
+            rows: rows.len() as u64,
+            nfe: mean(|row| row.nfe),
+            accepted: mean(|row| row.accepted),
+            rejected: mean(|row| row.rejected),
+        }
+    }
+
+    /// The means over the rows of two runs: of a part and of the next one.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a number of rows is far below 2^53")]
+    pub fn merge(self, other: Self) -> Self {
+        let rows = self.rows + other.rows;
+        let mean = |a: f64, b: f64| match rows {
+            0 => 0.0,
+            n => (a * self.rows as f64 + b * other.rows as f64) / n as f64,
+        };
+        Self {
+            rows,
+            nfe: mean(self.nfe, other.nfe),
+            accepted: mean(self.accepted, other.accepted),
+            rejected: mean(self.rejected, other.rejected),
+        }
+    }
 }
 
 /// The end of an integration.
@@ -22,7 +81,9 @@ pub struct Solution<R: Real = f32> {
     /// What each row carried, length B: the integral of the rate of
     /// [`Worker::eval_carry`](crate::field::Worker::eval_carry) in the direction of the integration, from 0.
     pub carry: Vec<f64>,
-    /// What it took.
+    /// What each row took, length B.
+    pub rows: Vec<RowStats>,
+    /// What they took on average.
     pub stats: Stats,
 }
 
@@ -33,6 +94,6 @@ pub struct Trajectory<R: Real = f32> {
     pub t: Vec<f64>,
     /// The rows at each of these times, K + 1 matrices [B, d].
     pub x: Vec<Tensor<R>>,
-    /// What it took.
+    /// What the rows took on average.
     pub stats: Stats,
 }

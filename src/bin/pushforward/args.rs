@@ -181,13 +181,23 @@ pub(crate) struct ScoreArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Solver of the ODE")]
 pub(crate) struct SolverArgs {
-    /// ODE solver: euler, midpoint, heun or rk4
+    /// With fixed steps: euler, midpoint, heun or rk4; choosing its steps for each row: dopri5, tsit5 or bosh3
     #[arg(long, value_name = "WORD", default_value_t = Method::Midpoint)]
     solver: Method,
-    /// Steps of the solver [default: 100]
+    /// Number of fixed steps [default: 100]
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroU32>,
+    /// Error that a chosen step may make, as a share of the number [default: 1e-5]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    rtol: Option<f64>,
+    /// Error that a chosen step may make where the number is 0 [default: 1e-5]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    atol: Option<f64>,
+    /// Most chosen steps of a row [default: 10000]
+    #[arg(long, value_name = "N")]
+    max_steps: Option<NonZeroU32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -244,10 +254,14 @@ impl fmt::Display for Workload {
 }
 
 impl SolverArgs {
-    /// The solver that these flags describe.
-    pub(crate) fn solver(&self) -> Solver {
-        let solver = Solver::new(self.solver);
-        self.steps.map_or(solver, |steps| solver.steps(steps.get()))
+    /// The solver that these flags describe, if they go together.
+    pub(crate) fn solver(&self) -> pushforward::Result<Solver> {
+        let mut solver = Solver::new(self.solver);
+        solver.steps = self.steps.map(NonZeroU32::get);
+        (solver.rtol, solver.atol) = (self.rtol, self.atol);
+        solver.max_steps = self.max_steps.map(NonZeroU32::get);
+        solver.check()?;
+        Ok(solver)
     }
 }
 
@@ -339,11 +353,6 @@ mod tests {
     #[test]
     fn the_definitions_fit_together() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn the_default_of_the_solver_is_the_one_the_help_names() {
-        assert_eq!(Solver::new(Method::Midpoint).steps, 100);
     }
 
     #[test]

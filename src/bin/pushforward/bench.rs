@@ -18,10 +18,12 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
 use crate::args::{BenchArgs, Common, Workload};
-use crate::console::{Interrupt, print_line};
+use crate::console::{Interrupt, count, print_line};
 
-/// Steps of the fixed solver, and the tolerance of the adaptive one.
+/// Steps of the fixed solver.
 const STEPS: u32 = 50;
+/// Both tolerances of the one that chooses its steps.
+const TOLERANCE: f64 = 1e-5;
 /// Rounds of the peak loop before each timed run: some 20 ms.
 const PEAK_ROUNDS: u64 = 1 << 23;
 /// Rows of the data of the two-dimensional networks.
@@ -135,8 +137,8 @@ struct Work {
 struct Cost {
     /// Floating-point operations of its matrix products, 2 for each multiply-add.
     flop: f64,
-    /// Evaluations of the network for each row.
-    nfe: Option<u64>,
+    /// Evaluations of the network for a row, on average.
+    nfe: Option<f64>,
 }
 
 pub(crate) fn run(args: &BenchArgs, common: &Common) -> anyhow::Result<()> {
@@ -163,7 +165,7 @@ pub(crate) fn run(args: &BenchArgs, common: &Common) -> anyhow::Result<()> {
                     "median": rate.median(),
                     "min": rate.rates.first(),
                     "max": rate.rates.last(),
-                    "nfe": rate.nfe,
+                    "nfe": rate.nfe.map(count),
                     "gflops": rate.median() * rate.flop / 1e9,
                     "peak_gflops": rate.peak(),
                     "peak_share": median(&rate.shares),
@@ -188,7 +190,7 @@ struct Rates {
     shares: Vec<f64>,
     /// Floating-point operations of an item.
     flop: f64,
-    nfe: Option<u64>,
+    nfe: Option<f64>,
 }
 
 impl Rates {
@@ -284,7 +286,8 @@ fn works(workload: Workload, weights: Option<&Path>, simd: Simd, seed: u64) -> a
     match workload {
         Workload::W1 | Workload::W2 | Workload::W3 => Ok(vec![train(net, velocity, &mut rng)?]),
         Workload::S1 | Workload::S2 | Workload::S3 => {
-            Ok(vec![sample(net, &velocity, "midpoint", Solver::midpoint().steps(STEPS), &mut rng)])
+            let solvers = [Solver::midpoint().steps(STEPS), Solver::dopri5().tolerance(TOLERANCE)];
+            Ok(solvers.map(|solver| sample(net, &velocity, solver, &mut rng.clone())).into())
         }
         Workload::L1 | Workload::L2 | Workload::L3 => Ok(vec![score(net, velocity, &mut rng)?]),
     }
@@ -311,15 +314,15 @@ fn train(net: Net, velocity: Mlp, rng: &mut Rng) -> anyhow::Result<Work> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "some hundred thousand rows")]
-fn sample(net: Net, velocity: &Mlp, mode: &'static str, solver: Solver, rng: &mut Rng) -> Work {
+fn sample(net: Net, velocity: &Mlp, solver: Solver, rng: &mut Rng) -> Work {
     let flow = Flow::new(velocity.clone(), AffinePath::default(), Source::Normal);
     let streams = rng.fork(Purpose::Source);
     let unit = Box::new(move || {
         let drawn = flow.sample_rows::<f32>(0..net.samples, &solver, streams)?;
         let nfe = drawn.stats.nfe;
-        Ok(Cost { flop: 2.0 * net.multiply_adds() * (net.samples as u64 * nfe) as f64, nfe: Some(nfe) })
+        Ok(Cost { flop: 2.0 * net.multiply_adds() * net.samples as f64 * nfe, nfe: Some(nfe) })
     });
-    Work { mode, metric: "samples_per_s", items: net.samples as f64, unit }
+    Work { mode: solver.method.word(), metric: "samples_per_s", items: net.samples as f64, unit }
 }
 
 /// Log-densities by the midpoint method, backwards, with d tangents a row.
@@ -332,7 +335,7 @@ fn score(net: Net, velocity: Mlp, rng: &mut Rng) -> anyhow::Result<Work> {
         let solver = Solver::midpoint().steps(STEPS);
         let nfe = flow.log_density(&x_1, Divergence::Exact, &solver, &mut rng)?.stats.nfe;
         // The first stage has no weight, so it needs no divergence.
-        let evaluations = nfe as f64 * net.multiply_adds();
+        let evaluations = nfe * net.multiply_adds();
         let tangents = f64::from(STEPS) * net.divergence_multiply_adds();
         Ok(Cost { flop: 2.0 * (evaluations + tangents) * net.points as f64, nfe: Some(nfe) })
     });

@@ -103,6 +103,16 @@ impl Common {
     }
 }
 
+/// A mean of counts as JSON: a whole one, as of fixed steps, is a whole number there.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are neither that large nor negative"
+)]
+pub(crate) fn count(counts: f64) -> serde_json::Value {
+    if counts.fract() == 0.0 { (counts as u64).into() } else { counts.into() }
+}
+
 /// Prints one line of JSON.
 pub(crate) fn print_line(value: &serde_json::Value) -> io::Result<()> {
     writeln!(io::stdout(), "{value}")

@@ -117,7 +117,7 @@ pub(crate) fn run(args: &DemoArgs, common: &Common) -> anyhow::Result<()> {
         ("mean_log_density", scores.mean(), "nats, of fresh data under the model"),
         ("true_log_density", truth, "nats, of the board itself"),
         ("density_sum", mass, "sum of density.png times the cell"),
-        ("nfe", drawn.stats.nfe as f64, "velocity evaluations a sample"),
+        ("nfe", drawn.stats.nfe, "velocity evaluations a sample"),
         ("sample_seconds", sample_seconds, "20000 samples"),
         ("score_seconds", score_seconds, "2000 rows"),
     ];

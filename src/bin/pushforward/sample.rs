@@ -6,11 +6,11 @@ use std::time::Instant;
 use pushforward::data::{Shape, TableWriter};
 use pushforward::ode::Stats;
 use pushforward::rng::Purpose;
-use pushforward::{Flow, Real, Rng};
+use pushforward::{Flow, Real, Rng, Solver};
 use serde_json::json;
 
 use crate::args::{Common, SampleArgs};
-use crate::console::Interrupt;
+use crate::console::{Interrupt, count};
 
 /// Rows that are drawn at a time, while as many are written: enough for many threads; fewer where there are many columns.
 const CHUNK: Range<usize> = 1 << 13..1 << 16;
@@ -20,22 +20,23 @@ const NUMBERS: usize = 1 << 20;
 
 pub(crate) fn run(args: &SampleArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
+    let solver = args.solver.solver()?;
     common.check_output(&args.output)?;
     let flow = Flow::load(&args.model)?.with_simd(simd);
     let rows = args.rows.clone().unwrap_or(0..args.n.unwrap_or(0));
     let start = Instant::now();
     let stats = if flow.standardize().fits_f32() {
-        draw::<f32>(&flow, rows.clone(), args, common)?
+        draw::<f32>(&flow, rows.clone(), &solver, args, common)?
     } else {
-        draw::<f64>(&flow, rows.clone(), args, common)?
+        draw::<f64>(&flow, rows.clone(), &solver, args, common)?
     };
     let seconds = start.elapsed().as_secs_f64();
-    common.say(format_args!("{} rows in {seconds:.2} s, {} NFE", rows.len(), stats.nfe));
+    common.say(format_args!("{} rows in {seconds:.2} s, {:.1} NFE a row", rows.len(), stats.nfe));
     common.print_json(&json!({
         "rows": rows.len(),
-        "nfe": stats.nfe,
-        "accepted": stats.accepted,
-        "rejected": stats.rejected,
+        "nfe": count(stats.nfe),
+        "accepted": count(stats.accepted),
+        "rejected": count(stats.rejected),
         "seconds": seconds,
         "seed": common.seed,
         "simd": simd.level(),
@@ -47,10 +48,11 @@ pub(crate) fn run(args: &SampleArgs, common: &Common) -> anyhow::Result<()> {
 fn draw<R: Real>(
     flow: &Flow,
     rows: Range<usize>,
+    solver: &Solver,
     args: &SampleArgs,
     common: &Common,
 ) -> anyhow::Result<Stats> {
-    let (solver, streams) = (args.solver.solver(), Rng::from_seed(common.seed).fork(Purpose::Source));
+    let streams = Rng::from_seed(common.seed).fork(Purpose::Source);
     let shape = Shape::Matrix { rows: Some(rows.len()), cols: flow.dim() };
     let interrupt = Interrupt::watch()?;
     let mut writer = TableWriter::<R>::create(&args.output, flow.header(), shape)?;
@@ -63,13 +65,13 @@ fn draw<R: Real>(
         let last = rows.end.min(first.saturating_add(chunk));
         // While a chunk is drawn, the one before it is written.
         let (drawn, written) = rayon::join(
-            || flow.sample_rows(first..last, &solver, streams),
+            || flow.sample_rows(first..last, solver, streams),
             || ready.take().map_or(Ok(()), |x| writer.push(&x)),
         );
         written?;
         let drawn = drawn?;
         bar.inc((last - first) as u64);
-        stats = drawn.stats; // the same for all rows
+        stats = stats.merge(drawn.stats);
         ready = Some(drawn.x);
     }
     ready.map_or(Ok(()), |x| writer.push(&x))?;

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use pushforward::data::{Shape, TableWriter};
 use pushforward::likelihood::Summary;
 use pushforward::ode::Stats;
-use pushforward::{Error, Flow, Rng, Tensor};
+use pushforward::{Error, Flow, Rng, Solver, Tensor};
 use serde_json::json;
 
 use crate::args::{Common, ScoreArgs};
-use crate::console::{Interrupt, warn};
+use crate::console::{Interrupt, count, warn};
 use crate::input::Selected;
 
 /// Rows that are scored together; each row alone gives the same.
@@ -24,6 +24,7 @@ const NUMBERS_AT_ONCE: usize = 1 << 18;
 
 pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
+    let solver = args.solver.solver()?;
     let output = match &args.output {
         None if common.json => None,
         output => Some(output.clone().unwrap_or_else(|| PathBuf::from("-"))),
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
 
     let start = Instant::now();
     let mut rows = Selected::new(rows, args.rows.clone());
-    let (summary, stats) = score(&flow, &mut rows, output.as_deref(), &mut rng, args, common)?;
+    let (summary, stats) = score(&flow, &mut rows, &solver, output.as_deref(), &mut rng, args, common)?;
     let seconds = start.elapsed().as_secs_f64();
     let (scored, dropped, outside) = (summary.rows(), rows.rows.dropped(), summary.off_support());
     if dropped > 0 {
@@ -74,9 +75,9 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
         "mean": mean,
         "standard_error": error,
         "bits_per_dim": bits,
-        "nfe": stats.nfe,
-        "accepted": stats.accepted,
-        "rejected": stats.rejected,
+        "nfe": count(stats.nfe),
+        "accepted": count(stats.accepted),
+        "rejected": count(stats.rejected),
         "seconds": seconds,
         "simd": simd.level(),
     }))?;
@@ -87,12 +88,12 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
 fn score(
     flow: &Flow,
     rows: &mut Selected,
+    solver: &Solver,
     output: Option<&Path>,
     rng: &mut Rng,
     args: &ScoreArgs,
     common: &Common,
 ) -> anyhow::Result<(Summary, Stats)> {
-    let solver = args.solver.solver();
     let rows_at_once = (NUMBERS_AT_ONCE / flow.dim()).next_multiple_of(CHUNK).max(CHUNK);
     let known = args.rows.as_ref().map(Range::len);
     let bar = known.or(rows.rows.announced()).map_or_else(|| common.counter(), |n| common.progress(n as u64));
@@ -106,11 +107,11 @@ fn score(
         for first in (0..x.rows()).step_by(CHUNK) {
             interrupt.check()?;
             let part = x.slice_rows(first..x.rows().min(first + CHUNK));
-            let scores = flow.log_density(&part, args.divergence, &solver, rng).with_context(|| {
+            let scores = flow.log_density(&part, args.divergence, solver, rng).with_context(|| {
                 format!("rows from {} on (counted from 0) of those to score", summary.rows())
             })?;
             summary.add(&scores.log_density);
-            stats = scores.stats; // the same for all rows
+            stats = stats.merge(scores.stats);
             if let Some(writer) = &mut writer {
                 writer.push(&Tensor::from_vec(scores.log_density, part.rows(), 1)?)?;
             }

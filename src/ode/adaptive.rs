@@ -1,0 +1,488 @@
+//! [`AdaptiveIntegration`]: the loop of a solver that chooses its steps, for each row by itself.
+//!
+//! # Math
+//! Each row has its own t and h (E24). A step evaluates the stages k_i = u(t + c_i h, x + h sum_j a_ij k_j); the last
+//! one stands at the new x, so that an accepted step hands it on as the first of the next one, and a rejected step keeps
+//! the one it has. The number that a row carries is one more component of the state (E21), with the rate r_i at stage i:
+//! its error counts beside that of x. A row whose rates are all 0 in a step carries nothing there, and only x counts.
+//!
+//! # Shapes
+//! A rows of B are still on their way: their x, stages and velocities are [A, d]. They stand without gaps, so that a row
+//! that is done costs nothing more; the field is asked for all A at once, each at its own time.
+//!
+//! # Limits
+//! Times, steps and errors are f64. Stages lie within the step and the last step ends at t_1 itself, so that no time
+//! is outside [t_0, t_1]; they are rounded to `R` for the field. A step in which the field answers NaN or infinity is
+//! tried again with a shorter one, until t does not move any more. All memory is taken at the start.
+
+use std::fmt;
+use std::mem;
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::field::{VectorField, Worker};
+use crate::kernel::Real;
+use crate::tensor::Tensor;
+
+use super::control::{Control, Norm};
+use super::course::Course;
+use super::integration::{wild_rate, wild_x};
+use super::row::Row;
+use super::solution::{RowStats, Solution, Stats};
+use super::solver::{Plan, Solver};
+use super::tableau::Tableau;
+
+/// A batch of rows on its way from t_0 to t_1, each with its own steps.
+///
+/// # Example
+/// ```
+/// use pushforward::{Solver, Tensor, field::FnField, ode::AdaptiveIntegration};
+///
+/// let fall = FnField::new(1, |_t: f64, x: &[f64], u: &mut [f64]| u[0] = -x[0] * x[0]); // x = x_0 / (1 + x_0 t)
+/// let x_0 = Tensor::from_rows(&[[1.0], [100.0]]);
+/// let mut run = AdaptiveIntegration::new(Solver::dopri5(), &fall, x_0, 0.0..1.0)?;
+/// while !run.step()? {
+///     assert!(run.active() > 0);
+/// }
+/// let solution = run.into_solution();
+/// assert!((solution.x.row(0)[0] - 0.5).abs() < 1e-5);
+/// assert!(solution.rows[1].nfe > solution.rows[0].nfe); // the faster one took more steps
+/// # Ok::<(), pushforward::Error>(())
+/// ```
+pub struct AdaptiveIntegration<'a, R: Real = f32> {
+    worker: Box<dyn Worker<R> + 'a>,
+    tableau: Tableau,
+    /// b - b̂.
+    error: &'static [f64],
+    control: Control,
+    ends: Range<f64>,
+    started: bool,
+    /// The number of row 0 in errors.
+    first_row: usize,
+    rows: Vec<Row>,             // [A], those on their way
+    x: Tensor<R>,               // [A, d]
+    carry: Vec<f64>,            // [A]
+    times: Vec<R>,              // [A]
+    point: Tensor<R>,           // [A, d], where a stage is evaluated
+    velocities: Vec<Tensor<R>>, // one [A, d] for each stage, the first one at x
+    rates: Vec<Vec<f64>>,       // one [A] for each stage
+    off: Vec<f64>,              // [A, d], the error over h
+    done: Solution<R>,          // [B], what is known of all rows; those on their way are not in it yet
+    course: Option<Course<R>>,
+}
+
+impl<'a, R: Real> AdaptiveIntegration<'a, R> {
+    /// Starts at x, [B, d], at time `t.start`; every row will end at `t.end`, which may be the earlier one.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a method with fixed steps, a setting out of range or an end that is not finite,
+    /// [`Error::Dimension`] if x has not the columns of the field, [`Error::NotFinite`] if x holds NaN or infinity.
+    pub fn new<F>(solver: Solver, field: &'a F, x: Tensor<R>, t: Range<f64>) -> Result<Self>
+    where
+        F: VectorField<R> + ?Sized,
+    {
+        let Plan::Adaptive(control) = solver.plan(field, &x, &t)? else {
+            return Err(Error::Setting {
+                name: "solver",
+                value: solver.method.to_string(),
+                remedy: "its steps are fixed: take `Integration`, or a method that chooses its steps",
+            });
+        };
+        let tableau = solver.method.tableau();
+        let (n, d, stages) = (x.rows(), x.cols(), tableau.b.len());
+        Ok(Self {
+            worker: field.worker(n),
+            tableau,
+            error: tableau.pair.map_or(&[], |pair| pair.error),
+            control,
+            started: false,
+            first_row: 0,
+            rows: (0..n).map(|index| Row::new(index, t.start)).collect(),
+            carry: vec![0.0; n],
+            times: vec![R::from_f64(t.start); n],
+            point: Tensor::zeros(n, d),
+            velocities: vec![Tensor::zeros(n, d); stages],
+            rates: vec![vec![0.0; n]; stages],
+            off: vec![0.0; n * d],
+            done: Solution {
+                x: x.clone(),
+                carry: vec![0.0; n],
+                rows: vec![RowStats::default(); n],
+                stats: Stats::default(),
+            },
+            course: None,
+            ends: t,
+            x,
+        })
+    }
+
+    /// Calls row 0 `first_row` in errors: for a batch that is a block of a larger one.
+    pub(super) fn first_row(mut self, first_row: usize) -> Self {
+        self.first_row = first_row;
+        self
+    }
+
+    /// Keeps the rows at `intervals` + 1 equally spaced times.
+    pub(super) fn keep(mut self, intervals: u32) -> Self {
+        self.course = Some(Course::new(&self.x, self.ends.clone(), intervals));
+        self
+    }
+
+    /// Tries one step of every row that is on its way; whether all are at t_1. Then it does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Steps`] if a row has used `max_steps`, [`Error::StepSize`] if no step of a row is short enough, and if
+    /// that is because the field answers NaN or infinity, [`Error::Velocity`], or [`Error::NotFinite`] for its carry or
+    /// the new x. If several rows fail in the same step, the error is that of the first one. What the field itself
+    /// reports. The run cannot go on after an error.
+    pub fn step(&mut self) -> Result<bool> {
+        if !self.started {
+            self.start()?;
+            self.started = true;
+        }
+        if self.rows.is_empty() {
+            return Ok(true);
+        }
+        for row in &mut self.rows {
+            row.aim(self.ends.end);
+        }
+        for i in 1..self.tableau.b.len() {
+            advance(&self.x, &self.rows, self.tableau.a[i], &self.velocities, &mut self.point);
+            for (time, row) in self.times.iter_mut().zip(&self.rows) {
+                *time = R::from_f64(row.time(self.tableau.c[i]));
+            }
+            self.eval(i)?;
+        }
+        self.judge()?;
+        Ok(self.rows.is_empty())
+    }
+
+    /// How many rows are on their way.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// What the rows have taken so far, on average.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut rows = self.done.rows.clone();
+        for row in &self.rows {
+            rows[row.index] = row.stats;
+        }
+        Stats::of(&rows)
+    }
+
+    /// Gives the rows and their carry away. A row that is on its way is where it has come to.
+    #[must_use]
+    pub fn into_solution(mut self) -> Solution<R> {
+        for i in 0..self.rows.len() {
+            self.settle(i);
+        }
+        self.done.stats = Stats::of(&self.done.rows);
+        self.done
+    }
+
+    /// As [`AdaptiveIntegration::into_solution`], with the times asked for by [`AdaptiveIntegration::keep`].
+    pub(super) fn into_course(mut self) -> (Vec<Tensor<R>>, Vec<RowStats>) {
+        let kept = self.course.take().map_or(vec![], |course| course.x);
+        (kept, self.into_solution().rows)
+    }
+
+    /// Evaluates the field at x and finds each row's first step.
+    fn start(&mut self) -> Result<()> {
+        let span = self.ends.end - self.ends.start;
+        if span == 0.0 {
+            (0..self.rows.len()).for_each(|i| self.settle(i));
+            self.rows.clear();
+            self.shrink();
+            return Ok(());
+        }
+        self.point.as_mut_slice().copy_from_slice(self.x.as_slice());
+        self.eval(0)?;
+        // The first row that fails tells: a step cannot be shorter than none.
+        if let Some(error) = self.rows.iter_mut().find_map(|row| row.trouble.take()) {
+            return Err(error);
+        }
+        let mut speeds = Vec::with_capacity(self.rows.len());
+        for (i, row) in self.rows.iter_mut().enumerate() {
+            let [size, speed] =
+                self.control.sizes(self.x.row(i), self.velocities[0].row(i), self.rates[0][i]);
+            row.h = Control::guess(size, speed).copysign(span);
+            row.aim(self.ends.end);
+            self.times[i] = R::from_f64(row.t_new);
+            speeds.push(speed);
+        }
+        advance(&self.x, &self.rows, &[1.0], &self.velocities, &mut self.point);
+        self.eval(1)?;
+        for (i, row) in self.rows.iter_mut().enumerate() {
+            // Where the velocity is not finite there, the guess is tried, and shortened if need be.
+            if row.trouble.take().is_none() {
+                let u = [self.velocities[0].row(i), self.velocities[1].row(i)];
+                let change = self.control.change(self.x.row(i), u, [self.rates[0][i], self.rates[1][i]]);
+                row.h = self.control.start(row.h.abs(), speeds[i], change).copysign(span);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for stage i at `point` and `times`, and looks for NaN and infinity in the answer. A row in trouble stands
+    /// still for the rest of the step, so that the field is never asked at NaN.
+    fn eval(&mut self, i: usize) -> Result<()> {
+        let (u, rates) = (&mut self.velocities[i], &mut self.rates[i]);
+        if self.tableau.counts(i) || !self.started {
+            self.worker.eval_carry(&self.times, &self.point, u, rates)?;
+        } else {
+            self.worker.eval(&self.times, &self.point, u)?; // its rate would count for nothing
+        }
+        for row in &mut self.rows {
+            row.stats.nfe += 1;
+        }
+        if all_finite(u.as_slice()) && all_finite(rates) {
+            return Ok(());
+        }
+        for (j, row) in self.rows.iter_mut().enumerate() {
+            let place = self.first_row + row.index;
+            let trouble = match u.row(j).iter().find(|u| !u.is_finite()) {
+                Some(u) => Error::Velocity { t: row.time(self.tableau.c[i]), row: place, value: u.to_f64() },
+                None if !rates[j].is_finite() => wild_rate(place, rates[j]),
+                None => continue,
+            };
+            u.row_mut(j).fill(R::ZERO);
+            rates[j] = 0.0;
+            row.trouble.get_or_insert(trouble);
+        }
+        Ok(())
+    }
+
+    /// Accepts or rejects the step of each row, and takes those out that are at t_1.
+    fn judge(&mut self) -> Result<()> {
+        self.off.fill(0.0);
+        for (e, k) in self.error.iter().zip(&self.velocities).filter(|(e, _)| **e != 0.0) {
+            for (off, k) in self.off.iter_mut().zip(k.as_slice()) {
+                *off += e * k.to_f64();
+            }
+        }
+        let mut failed: Option<(usize, Error)> = None;
+        for i in 0..self.rows.len() {
+            let (error, carry) = self.measure(i);
+            let row = &mut self.rows[i];
+            if error <= 1.0 && row.trouble.is_none() {
+                if let Some(course) = &mut self.course {
+                    course.write(row, i, &self.tableau, &self.x, &self.point, &self.velocities);
+                }
+                row.accept(error, self.control);
+                self.carry[i] = carry;
+            } else {
+                row.reject(error, self.control);
+            }
+            if let Some(error) = row.failure(self.control, self.first_row)
+                && failed.as_ref().is_none_or(|(index, _)| row.index < *index)
+            {
+                failed = Some((row.index, error));
+            }
+        }
+        if let Some((_, error)) = failed {
+            return Err(error);
+        }
+        // Most rows go on: all are moved at once, and those that were rejected are put back.
+        let last = self.velocities.len() - 1;
+        mem::swap(&mut self.x, &mut self.point);
+        self.velocities.swap(0, last); // FSAL
+        self.rates.swap(0, last);
+        for i in (0..self.rows.len()).rev() {
+            if self.rows[i].just_rejected {
+                self.x.row_mut(i).copy_from_slice(self.point.row(i));
+                let (first, stages) = self.velocities.split_at_mut(1);
+                first[0].row_mut(i).copy_from_slice(stages[last - 1].row(i));
+                self.rates[0][i] = self.rates[last][i];
+            } else if self.rows[i].is_done() {
+                self.settle(i);
+                self.remove(i);
+            }
+        }
+        self.shrink();
+        Ok(())
+    }
+
+    /// The error of row i, scaled, and what it carries after the step; looks for numbers that became too large.
+    fn measure(&mut self, i: usize) -> (f64, f64) {
+        let (row, d) = (&mut self.rows[i], self.x.cols());
+        let mut norm = Norm::default();
+        let (x, x_new) = (self.x.row(i), self.point.row(i));
+        for ((off, x), x_new) in self.off[i * d..][..d].iter().zip(x).zip(x_new) {
+            norm.push(row.h * off / self.control.scale(x.to_f64(), x_new.to_f64()));
+        }
+        let place = self.first_row + row.index;
+        if let Some(column) = x_new.iter().position(|x| !x.is_finite()) {
+            row.trouble.get_or_insert(wild_x(place, column, x_new[column].to_f64()));
+        }
+        let (mut gain, mut off, mut carries) = (0.0, 0.0, false);
+        for (stage, rates) in self.rates.iter().enumerate().filter(|(stage, _)| self.tableau.counts(*stage)) {
+            gain += self.tableau.b[stage] * rates[i];
+            off += self.error[stage] * rates[i];
+            carries |= rates[i] != 0.0;
+        }
+        let carry = self.carry[i] + row.h * gain;
+        if carries {
+            norm.push(row.h * off / self.control.scale(self.carry[i], carry)); // E21: one more component
+        }
+        if !carry.is_finite() {
+            row.trouble.get_or_insert(wild_rate(place, carry));
+        }
+        (norm.value(), carry)
+    }
+
+    /// Writes row i down among those that are known.
+    fn settle(&mut self, i: usize) {
+        let row = &self.rows[i];
+        self.done.x.row_mut(row.index).copy_from_slice(self.x.row(i));
+        self.done.carry[row.index] = self.carry[i];
+        self.done.rows[row.index] = row.stats;
+    }
+
+    /// Puts the last row, which has been moved, in the place of row i.
+    fn remove(&mut self, i: usize) {
+        self.rows.swap_remove(i);
+        let last = self.rows.len();
+        for matrix in [&mut self.x, &mut self.velocities[0]] {
+            let d = matrix.cols();
+            matrix.as_mut_slice().copy_within(last * d..(last + 1) * d, i * d);
+        }
+        self.carry[i] = self.carry[last];
+        self.rates[0][i] = self.rates[0][last];
+    }
+
+    /// Forgets the places after the rows that are on their way.
+    fn shrink(&mut self) {
+        let left = self.rows.len();
+        if left == self.times.len() {
+            return;
+        }
+        for matrix in [&mut self.x, &mut self.point].into_iter().chain(&mut self.velocities) {
+            matrix.resize_rows(left);
+        }
+        self.rates.iter_mut().for_each(|rates| rates.truncate(left));
+        self.carry.truncate(left);
+        self.times.truncate(left);
+        self.off.truncate(left * self.x.cols());
+    }
+}
+
+impl<R: Real> fmt::Debug for AdaptiveIntegration<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdaptiveIntegration")
+            .field("ends", &self.ends)
+            .field("control", &self.control)
+            .field("active", &self.active())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// out = x + h sum_j w_j k_j, all [A, d], with the h of each row. The sum comes first and x last: one rounding of the
+/// size of x.
+fn advance<R: Real>(x: &Tensor<R>, rows: &[Row], weights: &[f64], k: &[Tensor<R>], out: &mut Tensor<R>) {
+    let sum = out.as_mut_slice();
+    sum.fill(R::ZERO);
+    for (&w, k) in weights.iter().zip(k).filter(|(w, _)| **w != 0.0) {
+        let w = R::from_f64(w);
+        for (sum, &k) in sum.iter_mut().zip(k.as_slice()) {
+            *sum += w * k;
+        }
+    }
+    for (i, row) in rows.iter().enumerate() {
+        let h = R::from_f64(row.h);
+        for (out, &x) in out.row_mut(i).iter_mut().zip(x.row(i)) {
+            *out = x + h * *out;
+        }
+    }
+}
+
+/// Whether no number is NaN or infinite; without an early end it runs in SIMD.
+fn all_finite<R: Real>(numbers: &[R]) -> bool {
+    numbers.iter().fold(true, |good, number| good & number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Method;
+    use super::*;
+    use crate::field::FnField;
+
+    const METHODS: [Method; 3] = [Method::Bosh3, Method::Dopri5, Method::Tsit5];
+
+    /// How far a measured slope may be from the order (E23).
+    const SLOPE_BOUND: f64 = 0.2;
+
+    /// The error at t = 1.5 of x' = -2 t x², x(0) = 1, in steps of equal length, with x and the curve between the steps.
+    fn errors(method: Method, steps: u32) -> [f64; 2] {
+        let bell = FnField::new(1, |t: f64, x: &[f64], u: &mut [f64]| u[0] = -2.0 * t * x[0] * x[0]);
+        let loose = Solver::new(method).tolerance(1e9);
+        let run = AdaptiveIntegration::new(loose, &bell, Tensor::from_rows(&[[1.0]]), 0.0..1.5).unwrap();
+        let mut run = run.keep(7 * steps);
+        run.start().unwrap();
+        run.started = true;
+        while run.active() > 0 {
+            run.rows[0].h = 1.5 / f64::from(steps);
+            run.step().unwrap();
+        }
+        assert_eq!(run.done.rows[0].accepted, u64::from(steps));
+        let (course, exact) = (run.course.as_ref().unwrap(), |t: f64| 1.0 / (1.0 + t * t));
+        let off = |(k, x): (usize, &Tensor<f64>)| {
+            (x.row(0)[0] - exact(1.5 * k as f64 / f64::from(7 * steps))).abs()
+        };
+        let within = course.x.iter().enumerate().map(off).fold(0.0, f64::max);
+        [(run.done.x.row(0)[0] - exact(1.5)).abs(), within]
+    }
+
+    #[test]
+    fn steps_of_equal_length_have_the_order_of_the_method() {
+        // A curve of order q is wrong by h^(q + 1) within a step, which is as good as x itself, of order q + 1 or q.
+        for (method, order, curve) in
+            [(Method::Bosh3, 3.0, 3.0), (Method::Dopri5, 5.0, 5.0), (Method::Tsit5, 5.0, 5.0)]
+        {
+            let (few, many) = (errors(method, 64), errors(method, 256));
+            let slope = |i: usize| (few[i] / many[i]).ln() / 4.0_f64.ln();
+            assert!((slope(0) - order).abs() < SLOPE_BOUND, "{method}: {}", slope(0));
+            assert!(slope(1) > curve - SLOPE_BOUND, "{method}, within a step: {}", slope(1));
+        }
+    }
+
+    #[test]
+    fn no_memory_is_taken_after_the_start() {
+        // Three rows that are done one after the other; what every buffer points to stays.
+        let field = FnField::new(1, |_t: f32, x: &[f32], u: &mut [f32]| u[0] = -x[0] * x[0]);
+        let x = Tensor::from_rows(&[[0.1], [3.0], [40.0]]);
+        for method in METHODS {
+            let mut run = AdaptiveIntegration::new(Solver::new(method), &field, x.clone(), 0.0..1.0).unwrap();
+            let places = |run: &AdaptiveIntegration<'_, f32>| {
+                let matrices = [&run.x, &run.point, &run.done.x].into_iter().chain(&run.velocities);
+                let mut places: Vec<usize> = matrices.map(|m| m.as_slice().as_ptr().addr()).collect();
+                places.extend(run.rates.iter().chain([&run.carry, &run.off]).map(|r| r.as_ptr().addr()));
+                places.extend([run.times.as_ptr().addr(), run.rows.as_ptr().addr()]);
+                places.sort_unstable(); // some change their roles
+                places
+            };
+            let before = places(&run);
+            let mut active = vec![];
+            while !run.step().unwrap() {
+                active.push(run.active());
+                assert_eq!(places(&run), before);
+            }
+            active.dedup();
+            assert_eq!(active, [3, 2, 1], "{method}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_not_done_is_where_it_has_come_to() {
+        let field = FnField::new(1, |_t: f64, _x: &[f64], u: &mut [f64]| u[0] = 2.0);
+        let mut run =
+            AdaptiveIntegration::new(Solver::dopri5(), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
+        assert!(!run.step().unwrap());
+        let (t, stats) = (run.rows[0].t, run.stats());
+        assert!(t > 0.0 && t < 1.0 && (stats.nfe, stats.accepted) == (8.0, 1.0), "{t} {stats:?}");
+        assert!((run.into_solution().x.row(0)[0] - 2.0 * t).abs() < 1e-15);
+    }
+}
