@@ -24,7 +24,7 @@ use pushforward::kernel::{Aligned, Layout, Panels, Rows, RowsMut, Simd, Start, p
 use pushforward::rng::{Purpose, Streams};
 use pushforward::{Rng, Source};
 
-/// Rows of a block, as training takes them.
+/// Rows of a block, as training takes them for batches below 2048.
 const ROWS: usize = 64;
 
 /// (m, k, n); hidden layers first, then a large square.

@@ -40,7 +40,7 @@
 //!
 //! # Limits
 //! Same seed, same bits, on any number of threads. Another SIMD level ([`SimdLevel`]) may change the last bits;
-//! `portable` gives the same on every CPU of the same standard library.
+//! `portable` gives the same on every CPU of the same standard library. Where the time goes: [`performance`].
 
 pub mod autodiff;
 pub mod checkpoint;
@@ -58,6 +58,7 @@ pub mod nn;
 pub mod objective;
 pub mod ode;
 pub mod path;
+pub mod performance;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod rng;

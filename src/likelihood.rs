@@ -9,8 +9,8 @@
 //! x_1 is [B, d]; log-densities have length B, in nats.
 //!
 //! # Limits
-//! Exact for the ODE, not for its solution: the error is that of the solver. Each evaluation costs about
-//! d + 1 plain ones: for small d (up to some hundred).
+//! Exact for the ODE, not for its solution: the error is that of the solver. An evaluation whose
+//! stage has a weight costs up to d + 1 plain ones, less where a field knows a shorter way: for small d (up to some hundred).
 //!
 //! # Source
 //! Chen et al. 2018, arXiv:1806.07366 (the augmented ODE).

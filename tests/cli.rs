@@ -1,6 +1,7 @@
 //! The program as its users meet it: pipelines, formats, repeatability, and every kind of bad input.
 //!
-//! What fails must say why in a line, give its exit status, and leave the folder as it was.
+//! What fails must say why in a line, give its exit status, and leave the folder as it was. More than 500 lines, so that the
+//! commands, their good input and their bad input are read together.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use pushforward::autodiff::{Derivatives, Replay, Tape, Var, Weights};
+use pushforward::autodiff::{Derivatives, DivergenceReplay, Replay, Tape, Var, Weights};
 use pushforward::kernel::Activation;
 use pushforward::nn::MlpShape;
 use pushforward::rng::{Purpose, Rng, Stream};
-use pushforward::{DifferentiableField as _, Mlp, Simd, SimdLevel, Tensor};
+use pushforward::{DifferentiableField as _, Mlp, Simd, SimdLevel, Tensor, VectorField as _};
 
 /// Central differences with step h = 1e-5 in f64 have a relative error of h² f'''/6 + 2^-53 / h, about 1e-10, here times the
 /// size of the terms that cancel in a sum: the bound that the derivatives must meet.
@@ -244,4 +244,29 @@ fn an_input_without_influence_has_cotangent_zero() {
     replay.vjp(y, &weights, None, 1);
     assert_eq!(replay.cotangent(x, 1).row(0), [1.0, 2.0]);
     assert_eq!(replay.cotangent(unused, 1).row(0), [0.0; 3]);
+}
+
+#[test]
+fn no_rows_are_no_work() {
+    for d in [1, 2, 5] {
+        let mlp = Mlp::<f32>::initialize(MlpShape::new(d, &[8, 8]), &mut Rng::from_seed(0)).unwrap();
+        let (x, mut u) = (Tensor::zeros(0, d), Tensor::zeros(0, d));
+        mlp.eval(&[], &x, &mut u).unwrap();
+        mlp.divergence_worker(4).eval_carry(&[], &x, &mut u, &mut []).unwrap();
+        assert!(mlp.divergence_worker(4).eval_carry(&[], &x, &mut u, &mut [0.0]).is_err());
+    }
+}
+
+#[test]
+fn a_divergence_is_only_found_where_the_short_way_leads() {
+    let chain = |cols, activation| {
+        let mut tape = Tape::default();
+        let x = tape.input(2);
+        let hidden = tape.linear(x, 8, Some(Activation::Silu));
+        let u = tape.linear(hidden, cols, activation);
+        DivergenceReplay::<f32>::new(Arc::new(tape), 1, x, u)
+    };
+    assert!(chain(2, None).is_some());
+    assert!(chain(3, None).is_none(), "not as many columns as x");
+    assert!(chain(2, Some(Activation::Silu)).is_none(), "a slope at the end");
 }

@@ -14,7 +14,7 @@
 //!
 //! # Shapes
 //! A variable is [B, cols]; its cotangent is [B, cols]; its tangents are [K B, cols], row k B + i the k-th
-//! tangent of row i.
+//! tangent of row i. In [`DivergenceReplay`] the d tangents of a row stand together: row i d + k.
 //!
 //! # Source
 //! A. Griewank, A. Walther, "Evaluating Derivatives", 2nd edition, SIAM 2008.

@@ -7,8 +7,8 @@ use super::replay::{Buffer, Cotangents};
 use super::tape::Var;
 use super::weights::Weights;
 use crate::kernel::{
-    Activation, Real, Rows, Start, activate, apply, multiply, multiply_each, product, sum_products,
-    weight_gradient,
+    Activation, Real, Rows, Simd, Start, activate, apply, multiply, multiply_each, product,
+    squared_distances, sum_products, weight_gradient,
 };
 
 /// One operation.
@@ -273,11 +273,9 @@ pub(super) struct SquaredError {
 }
 
 impl SquaredError {
-    pub(super) fn forward<R: Real>(&self, values: &[Buffer<R>], y: &mut Buffer<R>, rows: usize) {
+    pub(super) fn forward<R: Real>(&self, simd: Simd, values: &[Buffer<R>], y: &mut Buffer<R>, rows: usize) {
         let (u, target) = (&values[self.u.0], &values[self.target.0]);
-        for i in 0..rows {
-            y.row_mut(i)[0] = u.row(i).iter().zip(target.row(i)).map(|(&u, &v)| (u - v) * (u - v)).sum();
-        }
+        squared_distances(simd, u.rows(rows), target.rows(rows), y.rows_mut(rows));
     }
 
     /// d_u += 2 (u - target) d_y, d_target -= the same

@@ -160,7 +160,7 @@ impl<R: Real> Replay<R> {
                 Op::Fourier(op) => op.forward(before, y, rows),
                 Op::Concat(op) => op.forward(before, y, rows),
                 Op::Linear(op) => op.forward(weights, before, y, self.slopes[i].as_mut(), rows),
-                Op::SquaredError(op) => op.forward(before, y, rows),
+                Op::SquaredError(op) => op.forward(weights.simd(), before, y, rows),
             }
         }
     }
@@ -244,13 +244,18 @@ pub struct DivergenceReplay<R> {
 }
 
 impl<R: Real> DivergenceReplay<R> {
-    /// Makes the buffers for at most `capacity` rows; None if u is no such chain from x, or one of a single layer.
+    /// Makes the buffers for at most `capacity` rows; None if u is no such chain from x, or one of a single layer, if its last
+    /// layer has an activation, or if u has other columns than x.
     #[must_use]
     pub fn new(tape: Arc<Tape>, capacity: usize, x: Var, u: Var) -> Option<Self> {
         let chain = tape.chain(x, u)?;
         let (&last, before) = chain.split_last()?;
         let hidden = *before.last()?;
         let d = tape.cols(x);
+        let is_plain = matches!(&tape.nodes[last].op, Op::Linear(linear) if linear.activation.is_none());
+        if !is_plain || tape.cols(u) != d {
+            return None;
+        }
         let rows_at_once = (TANGENTS / d.max(1)).clamp(1, capacity.max(1));
         Some(Self {
             d,
@@ -268,7 +273,11 @@ impl<R: Real> DivergenceReplay<R> {
     }
 
     /// Writes tr(du/dx) of each row, after a forward pass of as many rows as `trace` has numbers.
+    ///
+    /// # Panics
+    /// If `trace` has more numbers than the capacity.
     pub fn divergence(&mut self, weights: &Weights<R>, trace: &mut [f64]) {
+        assert!(trace.len() <= self.replay.capacity, "{} rows of {}", trace.len(), self.replay.capacity);
         let (d, nodes, slopes) = (self.d, &self.replay.tape.nodes, &self.replay.slopes);
         let layer = |i: usize| match &nodes[i].op {
             Op::Linear(linear) => linear,

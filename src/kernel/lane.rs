@@ -10,7 +10,7 @@
 //! # Limits
 //! That arrays end up in whole registers is the compiler's doing. Seen in the assembly of Rust 1.95 (no `vgather`, all
 //! inner loops of products and activations on `ymm` or `zmm`), it rests on three habits: the rows of a
-//! tile are written out and not looped over (`matmul::add_outer`); a long formula is written over single numbers
+//! tile are written out and not looped over (`tile::add_outer`); a long formula is written over single numbers
 //! ([`Lane::Single`]); and everything down to the last call is `#[inline(always)]`, no closures.
 
 use wide::{f32x8, f64x4};
@@ -28,7 +28,7 @@ pub trait Lane: Copy {
     /// The compiler turns such a loop into full registers by itself, and better than it puts the
     /// numbers of a long formula over arrays back together, where it leaves some behind as scalars.
     type Single: Lane<Real = Self::Real>;
-    /// Four such numbers, of four streams: every operation stands beside the same one of the other streams, so that a long
+    /// [`STREAMS`] such numbers, one of each stream: every operation stands beside the same one of the other streams, so that a long
     /// chain of operations, each of which waits for the one before, does not keep the units of a core waiting.
     type Streams: Lane<Real = Self::Real>;
     /// How many.

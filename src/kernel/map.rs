@@ -133,7 +133,7 @@ impl<R: Real> Kernel<R> for Apply<'_, R> {
     }
 }
 
-/// Numbers of a stream; there are four of them.
+/// Numbers of a stream; there are [`STREAMS`] of them.
 const STREAM: usize = 64;
 
 #[inline(always)]

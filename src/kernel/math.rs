@@ -11,8 +11,8 @@
 //! # Limits
 //! exp saturates where its result would leave the normal numbers: at about 2^-126.5 and 2^127.5 for f32
 //! (x < -87.6, x > 88.3), at 2^-1022.5 and 2^1023.5 for f64; so Phi ends at a tiny number instead of 0, and
-//! 1 / (1 + e^-x) at 2^-125.5 for f32 (x < -86.98), 2^-1021.5 for f64 (x < -708.0). NaN stays NaN, the sign of a
-//! zero is not kept. Greatest errors in units in the last place at any level, against the standard library in f64: of every
+//! 1 / (1 + e^-x) at 2^-125.5 for f32 (x < -86.98), 2^-1021.5 for f64 (x < -708.0). The NaN that arithmetic makes
+//! stays NaN (one whose payload was chosen may become a number in the logistic function), the sign of a zero is not kept. Greatest errors in units in the last place at any level, against the standard library in f64: of every
 //! f32 there is (Phi: of a dense grid), and over dense grids of f64 (tests/functions.rs holds them):
 //! ```text
 //!                 f32    f64

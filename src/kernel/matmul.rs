@@ -13,7 +13,8 @@
 //! What is done differently from [`super::naive`]:
 //! 1. w is packed into panels once a training step (or once a solve) and serves all row blocks; the
 //!    product with wᵀ uses panels of the transpose, so that both products run over lanes.
-//! 2. Every sum runs over its index in order, from the first term to the last, in one register: no
+//! 2. Every sum runs over its index in order, from the first term to the last, in one register (but for at most four
+//!    columns: `narrow.rs`): no
 //!    result depends on the tile, the panel or the number of rows, and a level that rounds
 //!    each product (`portable`) gives the bits of the naive twin. That is why a row's result is the same alone and in
 //!    any batch.

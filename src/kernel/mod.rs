@@ -28,5 +28,5 @@ pub use matmul::{Start, product};
 pub use panels::{Layout, Panels};
 pub use peak::multiply_adds;
 pub use real::Real;
-pub use reduce::{dot, squared_error, sum, sum_products, sum_squares};
+pub use reduce::{dot, squared_distances, sum, sum_products, sum_squares};
 pub use rows::{Rows, RowsMut};

@@ -204,22 +204,12 @@ pub fn multiply_each<R: Real>(by: Rows<'_, R>, from: Option<Rows<'_, R>>, mut y:
     }
 }
 
-/// The sum of (u - target)², and scale (u - target) in `d_u`; all three [B, n].
-///
-/// # Panics
-/// If the shapes differ.
-pub fn squared_error<R: Real>(u: Rows<'_, R>, target: Rows<'_, R>, scale: R, mut d_u: RowsMut<'_, R>) -> f64 {
-    assert_eq!((u.rows(), u.cols()), (target.rows(), target.cols()), "shapes of u and target");
-    assert_eq!((u.rows(), u.cols()), (d_u.rows(), d_u.cols()), "shapes of u and d_u");
-    let mut sum = 0.0;
+/// |u - target|² of each row, the squares added in f64; u and target are [B, n], `squares` is [B, 1].
+pub fn squared_distances<R: Real>(u: Rows<'_, R>, target: Rows<'_, R>, mut squares: RowsMut<'_, R>) {
     for i in 0..u.rows() {
-        for j in 0..u.cols() {
-            let error = u.row(i)[j] - target.row(i)[j];
-            d_u.row_mut(i)[j] = scale * error;
-            sum += error.to_f64() * error.to_f64();
-        }
+        let differences = u.row(i).iter().zip(target.row(i)).map(|(&u, &v)| (u - v).to_f64());
+        squares.row_mut(i)[0] = R::from_f64(differences.map(|e| e * e).sum());
     }
-    sum
 }
 
 /// The sum of a.

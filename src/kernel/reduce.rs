@@ -1,4 +1,4 @@
-//! Sums whose order is fixed: the same bits at every SIMD level, for every stride.
+//! Sums whose order is fixed: the same bits at every SIMD level, for every stride ([`sum_products`]: at each level its own).
 //!
 //! # Math
 //! A row is added by 16 accumulators in f64: number c of the row goes to accumulator c mod 16, in the order
@@ -7,7 +7,8 @@
 //! for each row, for each c: a[c mod 16] += term(row[c])
 //! for half in 8, 4, 2, 1:   for j in 0 .. half: a[j] += a[j + half]
 //! ```
-//! A slice is one row. Products of two f32 are exact in f64, and nothing is fused.
+//! A slice is one row. Products of two f32 are exact in f64, and nothing is fused. [`sum_products`], for the traces of
+//! divergences, adds K terms of each column in R and the columns in f64.
 //!
 //! # Limits
 //! Errors are below (n / 16 + 5) 2^-53 times the sum of the magnitudes for slices, plus 2^-53 of each term for f64.
@@ -22,37 +23,26 @@ use super::tile::{load_lanes, store_lanes};
 /// Accumulators of a sum: two AVX-512 registers of f64, whatever the level.
 const ACCUMULATORS: usize = 16;
 
-/// The sum of (u - target)² over all numbers, and scale (u - target) in `d_u`; all three are [B, n].
+/// |u - target|² of each row, into `squares` of shape [B, 1]; u and target are [B, n].
 ///
-/// The difference is rounded to R; its square is added in f64.
+/// The difference is rounded to R; its square is added in f64, and the sum is rounded to R.
 ///
 /// # Panics
 /// If the shapes differ.
 ///
 /// # Example
 /// ```
-/// use pushforward::kernel::{Rows, RowsMut, Simd, squared_error};
+/// use pushforward::kernel::{Rows, RowsMut, Simd, squared_distances};
 ///
-/// let (u, target, mut d_u) = ([1.0_f32, 2.0], [0.0, 4.0], [0.0; 2]);
-/// let sum = squared_error(
-///     Simd::detect(),
-///     Rows::new(&u, 2, 2),
-///     Rows::new(&target, 2, 2),
-///     0.5,
-///     RowsMut::new(&mut d_u, 2, 2),
-/// );
-/// assert_eq!((sum, d_u), (5.0, [0.5, -1.0]));
+/// let (u, target, mut squares) = ([1.0_f32, 2.0], [0.0, 4.0], [0.0]);
+/// let (u, target) = (Rows::new(&u, 2, 2), Rows::new(&target, 2, 2));
+/// squared_distances(Simd::detect(), u, target, RowsMut::new(&mut squares, 1, 1));
+/// assert_eq!(squares, [5.0]);
 /// ```
-pub fn squared_error<R: Real>(
-    simd: Simd,
-    u: Rows<'_, R>,
-    target: Rows<'_, R>,
-    scale: R,
-    d_u: RowsMut<'_, R>,
-) -> f64 {
+pub fn squared_distances<R: Real>(simd: Simd, u: Rows<'_, R>, target: Rows<'_, R>, squares: RowsMut<'_, R>) {
     assert_eq!((u.rows(), u.cols()), (target.rows(), target.cols()), "shapes of u and target");
-    assert_eq!((u.rows(), u.cols()), (d_u.rows(), d_u.cols()), "shapes of u and d_u");
-    simd.run(SquaredError { u, target, scale, d_u })
+    assert_eq!((u.rows(), 1), (squares.rows(), squares.cols()), "one square for each row");
+    simd.run(SquaredDistances { u, target, squares });
 }
 
 /// The sum of all numbers of `a`.
@@ -169,6 +159,23 @@ impl Accumulators {
         }
     }
 
+    /// Adds the square of each difference, which is rounded to R.
+    #[inline(always)]
+    fn add_squared_differences<R: Real>(&mut self, a: &[R], b: &[R]) {
+        let (a, a_tail) = a.as_chunks::<ACCUMULATORS>();
+        let (b, b_tail) = b.as_chunks::<ACCUMULATORS>();
+        for (a, b) in a.iter().zip(b) {
+            for j in 0..ACCUMULATORS {
+                let difference = (a[j] - b[j]).to_f64();
+                self.0[j] += difference * difference;
+            }
+        }
+        for (sum, (&a, &b)) in self.0.iter_mut().zip(a_tail.iter().zip(b_tail)) {
+            let difference = (a - b).to_f64();
+            *sum += difference * difference;
+        }
+    }
+
     /// Adds each number of a row that begins at a column that is a multiple of 16.
     #[inline(always)]
     fn add_numbers<R: Real>(&mut self, a: &[R]) {
@@ -197,30 +204,22 @@ impl Accumulators {
     }
 }
 
-struct SquaredError<'a, R> {
+struct SquaredDistances<'a, R> {
     u: Rows<'a, R>,
     target: Rows<'a, R>,
-    scale: R,
-    d_u: RowsMut<'a, R>,
+    squares: RowsMut<'a, R>,
 }
 
-impl<R: Real> Kernel<R> for SquaredError<'_, R> {
-    type Output = f64;
+impl<R: Real> Kernel<R> for SquaredDistances<'_, R> {
+    type Output = ();
     #[inline(always)]
-    fn run<L: Lane<Real = R>>(self) -> f64 {
-        let Self { u, target, scale, mut d_u } = self;
-        let mut sums = Accumulators::new();
+    fn run<L: Lane<Real = R>>(self) {
+        let Self { u, target, mut squares } = self;
         for i in 0..u.rows() {
-            let d_u = d_u.row_mut(i);
-            for ((d_u, &u), &target) in d_u.iter_mut().zip(u.row(i)).zip(target.row(i)) {
-                *d_u = u - target;
-            }
-            sums.add_products(d_u, d_u);
-            for d_u in d_u {
-                *d_u *= scale;
-            }
+            let mut sums = Accumulators::new();
+            sums.add_squared_differences(u.row(i), target.row(i));
+            squares.row_mut(i)[0] = R::from_f64(sums.total());
         }
-        sums.total()
     }
 }
 

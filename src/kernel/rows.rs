@@ -86,6 +86,9 @@ impl<'a, R: Real> RowsMut<'a, R> {
     /// If the rows differ in number, or their columns do not fit.
     pub fn copy_from(&mut self, from: Rows<'_, R>, first: usize) {
         assert!(self.rows() == from.rows() && first + from.cols <= self.cols, "rows that fit");
+        if from.rows() == 0 {
+            return;
+        }
         if from.cols <= NARROW {
             // Column by column: to ask the system for a copy of two numbers takes longer than the copy.
             for j in 0..from.cols {

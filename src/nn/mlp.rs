@@ -311,6 +311,14 @@ impl<R: Real> Worker<R> for MlpDivergence<'_, R> {
 
     fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
         self.eval(t, x, u)?;
+        if rate.len() != x.rows() {
+            return Err(Error::Dimension {
+                what: "rates",
+                expected: x.rows(),
+                found: rate.len(),
+                remedy: "one for each row of x",
+            });
+        }
         self.replay.divergence(self.mlp.weights(), rate); // E22
         Ok(())
     }

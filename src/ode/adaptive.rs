@@ -227,7 +227,7 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
     }
 
     /// Asks for stage i at `point` and `times`, and looks for NaN and infinity in the answer. A row in trouble stands
-    /// still for the rest of the step, so that the field is never asked at NaN.
+    /// still for the rest of the step, so that the field is not asked at what came of it.
     fn eval(&mut self, i: usize) -> Result<()> {
         let (u, rates) = (&mut self.velocities[i], &mut self.rates[i]);
         if self.tableau.counts(i) || !self.started {

@@ -260,8 +260,12 @@ fn calibrate(work: &mut Work, seconds: f64) -> anyhow::Result<u64> {
         }
         let took = start.elapsed().as_secs_f64();
         if took >= seconds / 2.0 {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-            #[allow(clippy::allow_attributes_without_reason)]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a positive count, far below 2^53"
+            )]
             return Ok(((units as f64 * seconds / took).round() as u64).max(1));
         }
         units *= 2;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use pushforward::data::{Shape, TableWriter};
 use pushforward::ode::Stats;
 use pushforward::rng::Purpose;
@@ -69,7 +70,7 @@ fn draw<R: Real>(
             || ready.take().map_or(Ok(()), |x| writer.push(&x)),
         );
         written?;
-        let drawn = drawn?;
+        let drawn = drawn.with_context(|| format!("rows from {first} on (counted from 0)"))?;
         bar.inc((last - first) as u64);
         stats = stats.merge(drawn.stats);
         ready = Some(drawn.x);
