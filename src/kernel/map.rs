@@ -210,7 +210,9 @@ fn row_slopes<L: Lane, C: Curve>(y: &mut [L::Real], slope: &mut [L::Real]) {
     let (blocks, tail) = y.as_chunks_mut::<{ STREAM * STREAMS }>();
     let (slope_blocks, slope_tail) = slope.as_chunks_mut::<{ STREAM * STREAMS }>();
     for (block, slope) in blocks.iter_mut().zip(slope_blocks) {
-        let (block, slope) = (streams(block), streams(slope));
+        // Into arrays of its own: the compiler cannot know that y and slope do not overlap, and would keep a scalar loop.
+        let block = streams(block);
+        let mut slopes = [[L::Real::ZERO; STREAM]; STREAMS];
         for i in 0..STREAM {
             let mut z: [L::Real; STREAMS] = std::array::from_fn(|s| block[s][i]);
             let (value, derivative) = C::at(L::Streams::load(&z));
@@ -220,9 +222,10 @@ fn row_slopes<L: Lane, C: Curve>(y: &mut [L::Real], slope: &mut [L::Real]) {
             }
             derivative.store(&mut z);
             for s in 0..STREAMS {
-                slope[s][i] = z[s];
+                slopes[s][i] = z[s];
             }
         }
+        streams(slope).copy_from_slice(&slopes);
     }
     for (y, slope) in tail.iter_mut().zip(slope_tail) {
         let (value, derivative) = C::at(L::Single::splat(*y));
