@@ -21,7 +21,7 @@ fn midpoint(c: &mut Criterion, network: &Network) -> pushforward::Result<()> {
     let mut x: Tensor = Tensor::zeros(ROWS_PER_BLOCK, network.dim);
     Source::Normal.fill(&rng.fork(Purpose::Source), 0, &mut x);
     // So many steps that none of them is the last one.
-    let mut run = Integration::new(Solver::midpoint().steps(u32::MAX), &velocity, x, 0.0..1.0)?;
+    let mut run = Integration::new(&Solver::midpoint().steps(u32::MAX), &velocity, x, 0.0..1.0)?;
     group.bench_function(BenchmarkId::new("midpoint", network.name), |b| {
         b.iter(|| run.step().expect("a velocity that is finite"));
     });

@@ -93,13 +93,15 @@ pub enum Error {
         /// The row, counted from 0.
         row: usize,
     },
-    /// No step is short enough for the tolerance.
+    /// No step that is allowed, or that moves t, is short enough for the tolerance.
     #[error(
-        "the step size fell to {h} at t = {t} in row {row} of this call (counted from 0), too small to move t: loosen `rtol`/`atol`, or end before a time at which the field has no value"
+        "the step size fell to {h} at t = {t} in row {row} of this call (counted from 0), where the least is {least} (`min_step`, or what moves t): loosen `rtol`/`atol`, lower `min_step`, or end before a time at which the field has no value"
     )]
     StepSize {
         /// The step that would have been next.
         h: f64,
+        /// The shortest one that may be.
+        least: f64,
         /// The time that the row has reached.
         t: f64,
         /// The row, counted from 0.

@@ -261,7 +261,7 @@ impl Flow {
         let x: Tensor<f64> = x.cast();
         let z = self.standardize.to_model(&x)?.cast::<f32>();
         z.check_finite("a row in the network's units", "it is too far from the training data to be scored")?;
-        let mut scores = likelihood::log_density(&self.velocity, self.source, &z, divergence, *solver)?;
+        let mut scores = likelihood::log_density(&self.velocity, self.source, &z, divergence, solver)?;
         let log_det = self.standardize.log_det();
         for (i, log_density) in scores.log_density.iter_mut().enumerate() {
             *log_density -= log_det;

@@ -9,7 +9,8 @@
 //! x_1 is [B, d]; log-densities have length B, in nats.
 //!
 //! # Limits
-//! Exact for the ODE, not for its solution: the error is that of the solver. An evaluation whose
+//! Exact for the ODE, not for its solution: the error is that of the solver. One that chooses its steps controls the
+//! log-density with x, as one more component with the tolerance that [`Tolerance`](crate::ode::Tolerance) says. An evaluation whose
 //! stage has a weight costs up to d + 1 plain ones, less where a field knows a shorter way: for small d (up to some hundred).
 //!
 //! # Source
@@ -64,7 +65,7 @@ pub struct Scores {
 /// let flow = GaussianFlow::new(&[2.0], &Tensor::from_rows(&[[0.25]]))?;
 /// let u = flow.velocity(AffinePath::default());
 /// let x_1 = Tensor::from_rows(&[[2.0]]);
-/// let scores = log_density(&u, Source::Normal, &x_1, Divergence::Exact, Solver::rk4())?;
+/// let scores = log_density(&u, Source::Normal, &x_1, Divergence::Exact, &Solver::rk4())?;
 /// assert!((scores.mean() - (2.0 / std::f64::consts::TAU.sqrt()).ln()).abs() < 1e-7);
 /// # Ok::<(), pushforward::Error>(())
 /// ```
@@ -73,7 +74,7 @@ pub fn log_density<R, F>(
     source: Source,
     x_1: &Tensor<R>,
     divergence: Divergence,
-    solver: Solver,
+    solver: &Solver,
 ) -> Result<Scores>
 where
     R: Real,
@@ -324,7 +325,7 @@ mod tests {
         }
     }
 
-    fn score(a: [[f64; 2]; 2], b: f64, x_1: [f64; 2], solver: Solver) -> f64 {
+    fn score(a: [[f64; 2]; 2], b: f64, x_1: [f64; 2], solver: &Solver) -> f64 {
         let x_1 = Tensor::from_rows(&[x_1]);
         log_density(&Linear { a, b }, Source::Normal, &x_1, Divergence::Exact, solver).unwrap().log_density[0]
     }
@@ -344,7 +345,7 @@ mod tests {
             (MINUS, Method::Euler, -16.656_626_939_723),
             (MINUS, Method::Midpoint, -18.253_464_171_223),
         ] {
-            let found = score(a, 0.0, [1.0, 2.0], Solver::new(method).steps(10));
+            let found = score(a, 0.0, [1.0, 2.0], &Solver::new(method).steps(10));
             assert!((found - wanted).abs() < LAST_DIGIT, "{method} {found} {wanted}");
         }
     }
@@ -356,7 +357,7 @@ mod tests {
             (MINUS, -18.310_517_313_736, LAST_DIGIT),
             (FULL, -8.168_816_430, 6e-10), // nine decimals
         ] {
-            let found = score(a, 0.0, [1.0, 2.0], Solver::rk4().steps(1000));
+            let found = score(a, 0.0, [1.0, 2.0], &Solver::rk4().steps(1000));
             assert!((found - wanted).abs() < bound, "{found} {wanted}");
         }
     }
@@ -365,7 +366,7 @@ mod tests {
     fn a_constant_field_only_shifts() {
         // Field 1 in d = 2 from x_1 = 0: x_0 = (-1, -1), log p = -ln 2 pi - 1 (same origin, ten decimals).
         for solver in [Solver::euler(), Solver::midpoint(), Solver::heun(), Solver::rk4()] {
-            let found = score([[0.0; 2]; 2], 1.0, [0.0; 2], solver);
+            let found = score([[0.0; 2]; 2], 1.0, [0.0; 2], &solver);
             assert!((found - -2.837_877_066_4).abs() < 6e-11, "{found}");
         }
     }
@@ -377,16 +378,16 @@ mod tests {
         let numbers: Vec<f64> = (0..2 * n).map(|i| (i as f64 * 0.37).sin()).collect();
         let x_1 = Tensor::from_vec(numbers, n, 2).unwrap();
         let (field, solver) = (Linear { a: FULL, b: 0.2 }, Solver::midpoint().steps(10));
-        let all = log_density(&field, Source::Normal, &x_1, Divergence::Exact, solver).unwrap();
+        let all = log_density(&field, Source::Normal, &x_1, Divergence::Exact, &solver).unwrap();
         assert_eq!(all.stats, Stats { rows: n as u64, nfe: 20.0, accepted: 10.0, rejected: 0.0 });
         for i in [0, 127, 128, n - 1] {
-            let alone = score(FULL, 0.2, [x_1.row(i)[0], x_1.row(i)[1]], solver);
+            let alone = score(FULL, 0.2, [x_1.row(i)[0], x_1.row(i)[1]], &solver);
             assert_eq!(alone.to_bits(), all.log_density[i].to_bits());
         }
         // Ten steps of rounding at 6e-8 and a derivative of log p_0 of size 1.
         const BOUND: f64 = 1e-5;
         let single =
-            log_density(&field, Source::Normal, &x_1.cast::<f32>(), Divergence::Exact, solver).unwrap();
+            log_density(&field, Source::Normal, &x_1.cast::<f32>(), Divergence::Exact, &solver).unwrap();
         for (a, b) in single.log_density.iter().zip(&all.log_density) {
             assert!((a - b).abs() < BOUND, "{a} {b}");
         }
@@ -435,7 +436,7 @@ mod tests {
         assert_eq!(Divergence::Exact.to_string().parse::<Divergence>().unwrap(), Divergence::Exact);
         assert!("trace".parse::<Divergence>().is_err());
         let score = |x_1: &Tensor<f64>, field| {
-            log_density(&field, Source::Normal, x_1, Divergence::Exact, Solver::euler())
+            log_density(&field, Source::Normal, x_1, Divergence::Exact, &Solver::euler())
         };
         let nan = Tensor::from_rows(&[[0.0, 0.0], [1.0, f64::NAN]]);
         let error = score(&nan, Linear { a: FULL, b: 0.0 }).unwrap_err();

@@ -75,7 +75,7 @@ fn normals(rows: usize, d: usize) -> Tensor<f32> {
 fn blocks<F: VectorField<f32>>(field: &F) -> Vec<Integration<'_, f32>> {
     let block = |_| {
         let x = normals(ROWS_PER_BLOCK, field.dim());
-        Integration::new(Solver::midpoint(), field, x, 1.0..0.0).unwrap()
+        Integration::new(&Solver::midpoint(), field, x, 1.0..0.0).unwrap()
     };
     (0..3).map(block).collect()
 }

@@ -28,7 +28,7 @@ use super::control::{Control, Norm};
 use super::course::Course;
 use super::integration::{wild_rate, wild_x};
 use super::row::Row;
-use super::solution::{RowStats, Solution, Stats};
+use super::solution::{Reason, RowStats, Solution, Stats};
 use super::solver::{Plan, Solver};
 use super::tableau::Tableau;
 
@@ -40,7 +40,7 @@ use super::tableau::Tableau;
 ///
 /// let fall = FnField::new(1, |_t: f64, x: &[f64], u: &mut [f64]| u[0] = -x[0] * x[0]); // x = x_0 / (1 + x_0 t)
 /// let x_0 = Tensor::from_rows(&[[1.0], [100.0]]);
-/// let mut run = AdaptiveIntegration::new(Solver::dopri5(), &fall, x_0, 0.0..1.0)?;
+/// let mut run = AdaptiveIntegration::new(&Solver::dopri5(), &fall, x_0, 0.0..1.0)?;
 /// while !run.step()? {
 ///     assert!(run.active() > 0);
 /// }
@@ -77,7 +77,7 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
     /// # Errors
     /// [`Error::Setting`] for a method with fixed steps, a setting out of range or an end that is not finite,
     /// [`Error::Dimension`] if x has not the columns of the field, [`Error::NotFinite`] if x holds NaN or infinity.
-    pub fn new<F>(solver: Solver, field: &'a F, x: Tensor<R>, t: Range<f64>) -> Result<Self>
+    pub fn new<F>(solver: &Solver, field: &'a F, x: Tensor<R>, t: Range<f64>) -> Result<Self>
     where
         F: VectorField<R> + ?Sized,
     {
@@ -133,12 +133,12 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
     /// # Errors
     /// [`Error::Steps`] if a row has used `max_steps`, [`Error::StepSize`] if no step of a row is short enough, and if
     /// that is because the field answers NaN or infinity, [`Error::Velocity`], or [`Error::NotFinite`] for its carry or
-    /// the new x. If several rows fail in the same step, the error is that of the first one. What the field itself
-    /// reports. The run cannot go on after an error.
+    /// the new x. If several rows fail in the same step, the error is that of the first one. A row that failed stands
+    /// where it has come to, its [`RowStats::reason`] tells why, and further steps are those of the others. What the
+    /// field itself reports; all rows are then where they were.
     pub fn step(&mut self) -> Result<bool> {
         if !self.started {
             self.start()?;
-            self.started = true;
         }
         if self.rows.is_empty() {
             return Ok(true);
@@ -193,25 +193,23 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
     fn start(&mut self) -> Result<()> {
         let span = self.ends.end - self.ends.start;
         if span == 0.0 {
-            (0..self.rows.len()).for_each(|i| self.settle(i));
-            self.rows.clear();
-            self.shrink();
+            self.rows.iter_mut().for_each(|row| row.stats.reason = Reason::Done);
+            self.take_out();
+            self.started = true;
             return Ok(());
         }
         self.point.as_mut_slice().copy_from_slice(self.x.as_slice());
         self.eval(0)?;
-        // The first row that fails tells: a step cannot be shorter than none.
-        if let Some(error) = self.rows.iter_mut().find_map(|row| row.trouble.take()) {
-            return Err(error);
-        }
-        let mut speeds = Vec::with_capacity(self.rows.len());
+        let mut failed = None;
         for (i, row) in self.rows.iter_mut().enumerate() {
+            if let Some(trouble) = row.trouble.take() {
+                failed.get_or_insert(row.fail(trouble)); // a step cannot be shorter than none
+            }
             let [size, speed] =
                 self.control.sizes(self.x.row(i), self.velocities[0].row(i), self.rates[0][i]);
             row.h = Control::guess(size, speed).copysign(span);
             row.aim(self.ends.end);
             self.times[i] = R::from_f64(row.t_new);
-            speeds.push(speed);
         }
         advance(&self.x, &self.rows, &[1.0], &self.velocities, &mut self.point);
         self.eval(1)?;
@@ -220,10 +218,14 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             if row.trouble.take().is_none() {
                 let u = [self.velocities[0].row(i), self.velocities[1].row(i)];
                 let change = self.control.change(self.x.row(i), u, [self.rates[0][i], self.rates[1][i]]);
-                row.h = self.control.start(row.h.abs(), speeds[i], change).copysign(span);
+                let [_, speed] = self.control.sizes(self.x.row(i), u[0], self.rates[0][i]);
+                row.h = self.control.start(row.h.abs(), speed, change).copysign(span);
             }
+            row.h = self.control.at_least(row.h);
         }
-        Ok(())
+        self.take_out();
+        self.started = true;
+        failed.map_or(Ok(()), Err)
     }
 
     /// Asks for stage i at `point` and `times`, and looks for NaN and infinity in the answer. A row in trouble stands
@@ -271,19 +273,16 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
                 if let Some(course) = &mut self.course {
                     course.write(row, i, &self.tableau, &self.x, &self.point, &self.velocities);
                 }
-                row.accept(error, self.control);
+                row.accept(error, &self.control);
                 self.carry[i] = carry;
             } else {
-                row.reject(error, self.control);
+                row.reject(error, &self.control);
             }
-            if let Some(error) = row.failure(self.control, self.first_row)
+            if let Some(error) = row.stop(&self.control, self.first_row)
                 && failed.as_ref().is_none_or(|(index, _)| row.index < *index)
             {
                 failed = Some((row.index, error));
             }
-        }
-        if let Some((_, error)) = failed {
-            return Err(error);
         }
         // Most rows go on: all are moved at once, and those that were rejected are put back.
         let last = self.velocities.len() - 1;
@@ -296,13 +295,10 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
                 let (first, stages) = self.velocities.split_at_mut(1);
                 first[0].row_mut(i).copy_from_slice(stages[last - 1].row(i));
                 self.rates[0][i] = self.rates[last][i];
-            } else if self.rows[i].is_done() {
-                self.settle(i);
-                self.remove(i);
             }
         }
-        self.shrink();
-        Ok(())
+        self.take_out();
+        failed.map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// The error of row i, scaled, and what it carries after the step; looks for numbers that became too large.
@@ -310,8 +306,9 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         let (row, d) = (&mut self.rows[i], self.x.cols());
         let mut norm = Norm::default();
         let (x, x_new) = (self.x.row(i), self.point.row(i));
-        for ((off, x), x_new) in self.off[i * d..][..d].iter().zip(x).zip(x_new) {
-            norm.push(row.h * off / self.control.scale(x.to_f64(), x_new.to_f64()));
+        let off = self.off[i * d..][..d].iter();
+        for (((off, x), x_new), scale) in off.zip(x).zip(x_new).zip(self.control.columns()) {
+            norm.push(row.h * off / scale.of(x.to_f64(), x_new.to_f64()));
         }
         let place = self.first_row + row.index;
         if let Some(column) = x_new.iter().position(|x| !x.is_finite()) {
@@ -325,12 +322,23 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         }
         let carry = self.carry[i] + row.h * gain;
         if carries {
-            norm.push(row.h * off / self.control.scale(self.carry[i], carry)); // E21: one more component
+            norm.push(row.h * off / self.control.carry.of(self.carry[i], carry)); // E21: one more component
         }
         if !carry.is_finite() {
             row.trouble.get_or_insert(wild_rate(place, carry));
         }
         (norm.value(), carry)
+    }
+
+    /// Takes the rows out that make no more steps.
+    fn take_out(&mut self) {
+        for i in (0..self.rows.len()).rev() {
+            if self.rows[i].stats.reason != Reason::Running {
+                self.settle(i);
+                self.remove(i);
+            }
+        }
+        self.shrink();
     }
 
     /// Writes row i down among those that are known.
@@ -419,10 +427,9 @@ mod tests {
     fn errors(method: Method, steps: u32) -> [f64; 2] {
         let bell = FnField::new(1, |t: f64, x: &[f64], u: &mut [f64]| u[0] = -2.0 * t * x[0] * x[0]);
         let loose = Solver::new(method).tolerance(1e9);
-        let run = AdaptiveIntegration::new(loose, &bell, Tensor::from_rows(&[[1.0]]), 0.0..1.5).unwrap();
+        let run = AdaptiveIntegration::new(&loose, &bell, Tensor::from_rows(&[[1.0]]), 0.0..1.5).unwrap();
         let mut run = run.keep(7 * steps);
         run.start().unwrap();
-        run.started = true;
         while run.active() > 0 {
             run.rows[0].h = 1.5 / f64::from(steps);
             run.step().unwrap();
@@ -455,7 +462,8 @@ mod tests {
         let field = FnField::new(1, |_t: f32, x: &[f32], u: &mut [f32]| u[0] = -x[0] * x[0]);
         let x = Tensor::from_rows(&[[0.1], [3.0], [40.0]]);
         for method in METHODS {
-            let mut run = AdaptiveIntegration::new(Solver::new(method), &field, x.clone(), 0.0..1.0).unwrap();
+            let mut run =
+                AdaptiveIntegration::new(&Solver::new(method), &field, x.clone(), 0.0..1.0).unwrap();
             let places = |run: &AdaptiveIntegration<'_, f32>| {
                 let matrices = [&run.x, &run.point, &run.done.x].into_iter().chain(&run.velocities);
                 let mut places: Vec<usize> = matrices.map(|m| m.as_slice().as_ptr().addr()).collect();
@@ -479,7 +487,7 @@ mod tests {
     fn a_row_that_is_not_done_is_where_it_has_come_to() {
         let field = FnField::new(1, |_t: f64, _x: &[f64], u: &mut [f64]| u[0] = 2.0);
         let mut run =
-            AdaptiveIntegration::new(Solver::dopri5(), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
+            AdaptiveIntegration::new(&Solver::dopri5(), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
         assert!(!run.step().unwrap());
         let (t, stats) = (run.rows[0].t, run.stats());
         assert!(t > 0.0 && t < 1.0 && (stats.nfe, stats.accepted) == (8.0, 1.0), "{t} {stats:?}");

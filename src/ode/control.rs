@@ -14,7 +14,10 @@
 //! with their code dopri5.f, the constants; its beta is 0.04 for k = 5. The controller: K. Gustafsson, "Control theoretic
 //! techniques for stepsize selection in explicit Runge-Kutta methods", ACM Trans. Math. Softw. 17 (1991).
 
+use crate::error::Result;
 use crate::kernel::Real;
+
+use super::tolerance::Tolerance;
 
 /// The share of the longest step that would do which is taken (dopri5.f: SAFE).
 const SAFETY: f64 = 0.9;
@@ -33,14 +36,32 @@ const LEAST_BEFORE: f64 = 1e-4;
 const RESOLUTION: f64 = 10.0 * f64::EPSILON;
 
 /// The tolerances of a method and what follows from an error.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Control {
-    pub(super) rtol: f64,
-    pub(super) atol: f64,
+    /// One scale for each column of x.
+    columns: Vec<Scale>,
+    /// The one of what a row carries.
+    pub(super) carry: Scale,
     /// The most steps of a row, accepted and rejected.
     pub(super) max_steps: u32,
+    /// No step is shorter, but for one that ends at t_1.
+    min_step: f64,
     /// k: the error of a step is of the size h^k.
     k: f64,
+}
+
+/// How large an error of 1 is in one component.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    rtol: f64,
+    atol: f64,
+}
+
+impl Scale {
+    /// In a component that goes from `x` to `x_new`.
+    pub(super) fn of(self, x: f64, x_new: f64) -> f64 {
+        self.atol + self.rtol * x.abs().max(x_new.abs())
+    }
 }
 
 /// The sum of the squares of scaled numbers, and how many there are.
@@ -63,14 +84,28 @@ impl Norm {
 }
 
 impl Control {
-    /// For a method whose second weights have the order `order`.
-    pub(super) fn new(rtol: f64, atol: f64, max_steps: u32, order: u32) -> Self {
-        Self { rtol, atol, max_steps, k: f64::from(order + 1) }
+    /// For rows of `cols` columns and a method whose second weights have the order `order`.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`](crate::Error::Dimension) for tolerances of other columns.
+    pub(super) fn new(
+        cols: usize,
+        rtol: &Tolerance,
+        atol: &Tolerance,
+        max_steps: u32,
+        min_step: f64,
+        order: u32,
+    ) -> Result<Self> {
+        let (rtols, carry_rtol) = rtol.spread(cols, "numbers of `rtol`")?;
+        let (atols, carry_atol) = atol.spread(cols, "numbers of `atol`")?;
+        let columns = rtols.into_iter().zip(atols).map(|(rtol, atol)| Scale { rtol, atol }).collect();
+        let carry = Scale { rtol: carry_rtol, atol: carry_atol };
+        Ok(Self { columns, carry, max_steps, min_step, k: f64::from(order + 1) })
     }
 
-    /// The size of an error of 1 in a component that goes from `x` to `x_new`.
-    pub(super) fn scale(self, x: f64, x_new: f64) -> f64 {
-        self.atol + self.rtol * x.abs().max(x_new.abs())
+    /// The scales of the columns of x.
+    pub(super) fn columns(&self) -> &[Scale] {
+        &self.columns
     }
 
     /// ln e_0 for the step after one with the error `error`, which is 0 before the first one.
@@ -79,48 +114,58 @@ impl Control {
     }
 
     /// By which factor the step after one with the error `error` is longer; `before` is ln e_0.
-    pub(super) fn after_accepted(self, error: f64, before: f64, just_rejected: bool) -> f64 {
+    pub(super) fn after_accepted(&self, error: f64, before: f64, just_rejected: bool) -> f64 {
         let factor = SAFETY * (BETA / self.k * before - self.alpha() * error.ln()).exp();
         factor.max(SHORTEN).min(if just_rejected { 1.0 } else { LENGTHEN })
     }
 
     /// By which factor the step that replaces one with the error `error` is shorter. It may be infinite.
-    pub(super) fn after_rejected(self, error: f64) -> f64 {
+    pub(super) fn after_rejected(&self, error: f64) -> f64 {
         (SAFETY * (-self.alpha() * error.ln()).exp()).clamp(SHORTEN, 1.0)
     }
 
-    fn alpha(self) -> f64 {
+    fn alpha(&self) -> f64 {
         (1.0 - GIVEN_UP * BETA) / self.k
     }
 
-    /// Whether a step of that length does not move t any more.
-    pub(super) fn is_lost(h: f64, t: f64) -> bool {
-        h.abs() <= RESOLUTION * t.abs()
+    /// The shortest step at t.
+    pub(super) fn least(&self, t: f64) -> f64 {
+        self.min_step.max(RESOLUTION * t.abs())
+    }
+
+    /// Whether a step of that length is not allowed, or does not move t any more.
+    pub(super) fn is_lost(&self, h: f64, t: f64) -> bool {
+        h.abs() < self.min_step || h.abs() <= RESOLUTION * t.abs()
+    }
+
+    /// A step that need not be shorter than is allowed.
+    pub(super) fn at_least(&self, h: f64) -> f64 {
+        h.abs().max(self.min_step).copysign(h)
     }
 
     /// The norms of x and of its velocity; what a row carries is one more component, 0 at the start.
-    pub(super) fn sizes<R: Real>(self, x: &[R], u: &[R], rate: f64) -> [f64; 2] {
+    pub(super) fn sizes<R: Real>(&self, x: &[R], u: &[R], rate: f64) -> [f64; 2] {
         let (mut size, mut speed) = (Norm::default(), Norm::default());
-        for (x, u) in x.iter().zip(u) {
-            let scale = self.scale(x.to_f64(), 0.0);
+        for ((x, u), scale) in x.iter().zip(u).zip(&self.columns) {
+            let scale = scale.of(x.to_f64(), 0.0);
             size.push(x.to_f64() / scale);
             speed.push(u.to_f64() / scale);
         }
         if rate != 0.0 {
             size.push(0.0);
-            speed.push(rate / self.scale(0.0, 0.0));
+            speed.push(rate / self.carry.of(0.0, 0.0));
         }
         [size.value(), speed.value()]
     }
 
     /// The norm of the change of the velocity, and of the rate of what a row carries, near x.
-    pub(super) fn change<R: Real>(self, x: &[R], u: [&[R]; 2], rates: [f64; 2]) -> f64 {
+    pub(super) fn change<R: Real>(&self, x: &[R], u: [&[R]; 2], rates: [f64; 2]) -> f64 {
         let mut change = Norm::default();
-        for ((x, a), b) in x.iter().zip(u[0]).zip(u[1]) {
-            change.push((b.to_f64() - a.to_f64()) / self.scale(x.to_f64(), 0.0));
+        for (((x, a), b), scale) in x.iter().zip(u[0]).zip(u[1]).zip(&self.columns) {
+            change.push((b.to_f64() - a.to_f64()) / scale.of(x.to_f64(), 0.0));
         }
         if rates.iter().any(|rate| *rate != 0.0) {
-            change.push((rates[1] - rates[0]) / self.scale(0.0, 0.0));
+            change.push((rates[1] - rates[0]) / self.carry.of(0.0, 0.0));
         }
         change.value()
     }
@@ -133,7 +178,7 @@ impl Control {
     }
 
     /// The starting step after a guess, along which the velocity changes by `change`.
-    pub(super) fn start(self, guess: f64, speed: f64, change: f64) -> f64 {
+    pub(super) fn start(&self, guess: f64, speed: f64, change: f64) -> f64 {
         let size = speed.max(change / guess);
         if !size.is_finite() {
             return guess;
@@ -147,9 +192,13 @@ impl Control {
 mod tests {
     use super::*;
 
+    fn control() -> Control {
+        Control::new(1, &1e-5.into(), &1e-5.into(), 100, 0.0, 4).unwrap()
+    }
+
     #[test]
     fn factors_stay_within_their_bounds() {
-        let control = Control::new(1e-5, 1e-5, 100, 4);
+        let control = control();
         for error in [0.0, 1e-300, 1e-9, 0.3, 1.0] {
             let factor = control.after_accepted(error, Control::before(0.0), false);
             assert!((0.2..=10.0).contains(&factor), "{error} {factor}");
@@ -169,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_starting_step_is_positive_and_finite() {
-        let control = Control::new(1e-5, 1e-5, 100, 4);
+        let control = control();
         for x in [0.0, 1e-9, 1.0, 1e5, 1e300] {
             for u in [0.0, 1e-9, 1.0, 1e5, 1e300] {
                 let guess = Control::guess(x, u);
@@ -180,6 +229,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn each_column_has_its_scale() {
+        let control = Control::new(2, &[0.0, 0.5].into(), &[2.0, 3.0, 7.0].into(), 100, 0.25, 4).unwrap();
+        let scales: Vec<f64> = control.columns().iter().map(|scale| scale.of(-6.0, 4.0)).collect();
+        assert_eq!((scales, control.carry.of(1.0, 0.0)), (vec![2.0, 6.0], 7.0));
+        // (6/8, 4/8) and (2/8, 1/8): x and u over atol + rtol |x|.
+        let sizes = control.sizes(&[6.0, 10.0], &[2.0, 1.0], 0.0);
+        let wanted = [(0.5 * (9.0 + 1.5625_f64)).sqrt(), (0.5 * (1.0 + 0.015_625_f64)).sqrt()];
+        assert!(sizes.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-15), "{sizes:?}");
+        assert!(control.is_lost(-0.2, 0.0) && !control.is_lost(-0.3, 0.0) && control.is_lost(0.3, 1e15));
+        assert_eq!(vec![control.at_least(-0.1), control.at_least(0.5)], vec![-0.25, 0.5]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::field::{VectorField, Worker};
 use crate::kernel::Real;
 use crate::tensor::Tensor;
 
-use super::solution::{RowStats, Solution, Stats};
+use super::solution::{Reason, RowStats, Solution, Stats};
 use super::solve::time;
 use super::solver::{Plan, Solver};
 use super::tableau::Tableau;
@@ -34,7 +34,7 @@ use super::tableau::Tableau;
 ///
 /// let decay = FnField::new(1, |_t: f64, x: &[f64], u: &mut [f64]| u[0] = -x[0]);
 /// let x_0 = Tensor::from_rows(&[[1.0]]);
-/// let mut run = Integration::new(Solver::euler().steps(2), &decay, x_0, 0.0..1.0)?;
+/// let mut run = Integration::new(&Solver::euler().steps(2), &decay, x_0, 0.0..1.0)?;
 /// assert!(!run.step()?);
 /// assert_eq!((run.t(), run.x().row(0)), (0.5, &[0.5][..]));
 /// assert!(run.step()?); // done
@@ -64,7 +64,7 @@ impl<'a, R: Real> Integration<'a, R> {
     /// # Errors
     /// [`Error::Setting`] for a method that chooses its steps, for 0 steps or an end that is not finite,
     /// [`Error::Dimension`] if x has not the columns of the field, [`Error::NotFinite`] if x holds NaN or infinity.
-    pub fn new<F>(solver: Solver, field: &'a F, x: Tensor<R>, t: Range<f64>) -> Result<Self>
+    pub fn new<F>(solver: &Solver, field: &'a F, x: Tensor<R>, t: Range<f64>) -> Result<Self>
     where
         F: VectorField<R> + ?Sized,
     {
@@ -157,7 +157,8 @@ impl<'a, R: Real> Integration<'a, R> {
     /// What each row has taken so far.
     #[must_use]
     pub fn stats(&self) -> RowStats {
-        RowStats { nfe: self.nfe, accepted: u64::from(self.done), rejected: 0 }
+        let reason = if self.done == self.steps { Reason::Done } else { Reason::Running };
+        RowStats { nfe: self.nfe, accepted: u64::from(self.done), rejected: 0, reason }
     }
 
     /// Gives the rows and their carry away.
@@ -268,7 +269,7 @@ mod tests {
             u[0] = 0.0;
         });
         let solver = Solver::new(method).steps(steps);
-        let mut run = Integration::new(solver, &field, Tensor::zeros(1, 1), t).unwrap();
+        let mut run = Integration::new(&solver, &field, Tensor::zeros(1, 1), t).unwrap();
         while !run.step().unwrap() {}
         drop(run);
         times.into_inner().unwrap()
@@ -351,7 +352,7 @@ mod tests {
                 let field = Carrying(&asked);
                 let solver = Solver::new(method).steps(10);
                 let t = if backwards { 1.0..0.0 } else { 0.0..1.0 };
-                let mut run = Integration::new(solver, &field, Tensor::zeros(2, 1), t).unwrap();
+                let mut run = Integration::new(&solver, &field, Tensor::zeros(2, 1), t).unwrap();
                 while !run.step().unwrap() {}
                 // Backwards the left end of a step is its right end: euler gives the upper sum 1.155.
                 let wanted = match (method, backwards) {
@@ -360,7 +361,10 @@ mod tests {
                     (_, false) => wanted,
                 };
                 assert!(run.carry().iter().all(|c| (c - wanted).abs() < BOUND), "{method} {:?}", run.carry());
-                assert_eq!(run.stats(), RowStats { nfe: plain + carrying, accepted: 10, rejected: 0 });
+                assert_eq!(
+                    run.stats(),
+                    RowStats { nfe: plain + carrying, accepted: 10, rejected: 0, reason: Reason::Done }
+                );
                 drop(run);
                 assert_eq!(*asked.lock().unwrap(), [plain, carrying], "{method}");
             }
@@ -373,7 +377,7 @@ mod tests {
             u[0] = if t > 0.6 { f64::INFINITY } else { 1.0 };
         });
         let mut run =
-            Integration::new(Solver::rk4().steps(2), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
+            Integration::new(&Solver::rk4().steps(2), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
         assert!(!run.step().unwrap());
         let before = run.x().clone();
         let error = run.step().unwrap_err();
@@ -385,7 +389,7 @@ mod tests {
     fn x_that_overflows_is_an_error() {
         let field = FnField::new(1, |_t: f32, _x: &[f32], u: &mut [f32]| u[0] = f32::MAX);
         let x = Tensor::from_rows(&[[f32::MAX]]);
-        let mut run = Integration::new(Solver::euler().steps(1), &field, x, 0.0..1.0).unwrap();
+        let mut run = Integration::new(&Solver::euler().steps(1), &field, x, 0.0..1.0).unwrap();
         assert!(matches!(run.step(), Err(Error::NotFinite { .. })));
     }
 
@@ -393,7 +397,7 @@ mod tests {
     fn a_step_after_the_last_does_nothing() {
         let field = FnField::new(1, |_t: f64, _x: &[f64], u: &mut [f64]| u[0] = 1.0);
         let mut run =
-            Integration::new(Solver::heun().steps(1), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
+            Integration::new(&Solver::heun().steps(1), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
         assert!(run.step().unwrap());
         assert!(run.step().unwrap());
         assert_eq!((run.x().row(0), run.stats().nfe), (&[1.0][..], 2));

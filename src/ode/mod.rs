@@ -27,10 +27,12 @@ mod solution;
 mod solve;
 mod solver;
 mod tableau;
+mod tolerance;
 
 pub use adaptive::AdaptiveIntegration;
 pub use integration::Integration;
 pub use method::Method;
-pub use solution::{RowStats, Solution, Stats, Trajectory};
+pub use solution::{Reason, RowStats, Solution, Stats, Trajectory};
 pub use solve::ROWS_PER_BLOCK;
 pub use solver::Solver;
+pub use tolerance::Tolerance;

@@ -6,7 +6,7 @@
 use crate::error::Error;
 
 use super::control::Control;
-use super::solution::RowStats;
+use super::solution::{Reason, RowStats};
 
 /// A step that would leave less than this share of itself before t_1 goes to t_1 at once (dopri5.f: 1.01).
 const STRETCH: f64 = 1.01;
@@ -51,6 +51,7 @@ impl Row {
 
     /// Sets the end of the step that comes next.
     pub(super) fn aim(&mut self, end: f64) {
+        self.trouble = None;
         let left = end - self.t;
         self.last = left.abs() <= STRETCH * self.h.abs();
         if self.last {
@@ -65,16 +66,17 @@ impl Row {
     }
 
     /// Goes to the end of the step.
-    pub(super) fn accept(&mut self, error: f64, control: Control) {
+    pub(super) fn accept(&mut self, error: f64, control: &Control) {
         self.t = self.t_new;
         self.h *= control.after_accepted(error, self.before, self.just_rejected);
+        self.h = control.at_least(self.h);
         self.before = Control::before(error);
         self.just_rejected = false;
         self.stats.accepted += 1;
     }
 
     /// Shortens the step.
-    pub(super) fn reject(&mut self, error: f64, control: Control) {
+    pub(super) fn reject(&mut self, error: f64, control: &Control) {
         // Numbers that are not finite, or whose scale is not: as far as it goes.
         let error = if self.trouble.is_some() || error.is_nan() { f64::INFINITY } else { error };
         self.h *= control.after_rejected(error);
@@ -82,24 +84,34 @@ impl Row {
         self.stats.rejected += 1;
     }
 
-    /// Whether the row is at t_1.
-    pub(super) fn is_done(&self) -> bool {
-        self.last && !self.just_rejected
-    }
-
-    /// Why the row cannot go on, if it has to and cannot.
-    pub(super) fn failure(&mut self, control: Control, first_row: usize) -> Option<Error> {
-        if self.is_done() {
+    /// Whether the row takes no more steps, and the error if that is before t_1.
+    pub(super) fn stop(&mut self, control: &Control, first_row: usize) -> Option<Error> {
+        if self.last && !self.just_rejected {
+            self.stats.reason = Reason::Done;
             return None;
         }
         let (t, h, row) = (self.t, self.h, first_row + self.index);
-        let steps = self.stats.accepted + self.stats.rejected;
-        let trouble = self.trouble.take();
-        if self.just_rejected && Control::is_lost(h, t) {
-            return Some(trouble.unwrap_or(Error::StepSize { h, t, row }));
-        }
-        (steps >= u64::from(control.max_steps))
-            .then(|| trouble.unwrap_or(Error::Steps { steps: control.max_steps, t, row }))
+        let (steps, least) = (control.max_steps, control.least(t));
+        let (reason, error) = if self.just_rejected && control.is_lost(h, t) {
+            (Reason::StepSize, Error::StepSize { h, least, t, row })
+        } else if self.stats.accepted + self.stats.rejected >= u64::from(steps) {
+            (Reason::Steps, Error::Steps { steps, t, row })
+        } else {
+            return None;
+        };
+        Some(match self.trouble.take() {
+            Some(trouble) => self.fail(trouble),
+            None => {
+                self.stats.reason = reason;
+                error
+            }
+        })
+    }
+
+    /// Stops the row for numbers that are not finite.
+    pub(super) fn fail(&mut self, trouble: Error) -> Error {
+        self.stats.reason = Reason::NotFinite;
+        trouble
     }
 }
 

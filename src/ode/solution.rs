@@ -1,4 +1,5 @@
-//! [`Solution`] and [`Trajectory`]: what comes back from a solver, with what it took ([`Stats`], [`RowStats`]).
+//! [`Solution`] and [`Trajectory`]: what comes back from a solver, with what it took ([`Stats`], [`RowStats`]) and why it
+//! stopped ([`Reason`]).
 
 use crate::kernel::Real;
 use crate::tensor::Tensor;
@@ -12,16 +13,37 @@ pub struct RowStats {
     pub accepted: u64,
     /// Steps that were tried and thrown away; 0 for fixed steps.
     pub rejected: u64,
+    /// Why it takes no more.
+    pub reason: Reason,
+}
+
+/// Why a row takes no more steps. In a [`Solution`] of [`Solver::solve`](super::Solver::solve) every row is `Done`: the
+/// others are errors there, but a caller who makes the steps one by one can go on without such rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reason {
+    /// It is on its way.
+    #[default]
+    Running,
+    /// It is at t_1.
+    Done,
+    /// It has used `max_steps`: [`Error::Steps`](crate::Error::Steps).
+    Steps,
+    /// It would need a step below `min_step`, or one that does not move t:
+    /// [`Error::StepSize`](crate::Error::StepSize).
+    StepSize,
+    /// However short the step, the field answers NaN or infinity: [`Error::Velocity`](crate::Error::Velocity) or
+    /// [`Error::NotFinite`](crate::Error::NotFinite).
+    NotFinite,
 }
 
 /// What a run took: means over its rows. With fixed steps every row takes the same, otherwise each its own.
 ///
 /// # Example
 /// ```
-/// use pushforward::ode::{RowStats, Stats};
+/// use pushforward::ode::{Reason, RowStats, Stats};
 ///
-/// let easy = RowStats { nfe: 14, accepted: 2, rejected: 0 };
-/// let hard = RowStats { nfe: 26, accepted: 3, rejected: 1 };
+/// let easy = RowStats { nfe: 14, accepted: 2, rejected: 0, reason: Reason::Done };
+/// let hard = RowStats { nfe: 26, accepted: 3, rejected: 1, reason: Reason::Done };
 /// let stats = Stats::of(&[easy, hard]);
 /// assert_eq!(stats, Stats { rows: 2, nfe: 20.0, accepted: 2.5, rejected: 0.5 });
 /// assert_eq!(Stats::of(&[easy]).merge(Stats::of(&[hard])), stats);

@@ -38,7 +38,7 @@ impl Solver {
     /// Those of [`Integration::new`] and [`Integration::step`], or of [`AdaptiveIntegration::new`] and
     /// [`AdaptiveIntegration::step`]. If several rows fail, the error is that of the first block, at its earliest step,
     /// whatever the number of threads; it names the row of x.
-    pub fn solve<R, F>(self, field: &F, x: &Tensor<R>, t: Range<f64>) -> Result<Solution<R>>
+    pub fn solve<R, F>(&self, field: &F, x: &Tensor<R>, t: Range<f64>) -> Result<Solution<R>>
     where
         R: Real,
         F: VectorField<R> + ?Sized,
@@ -83,7 +83,7 @@ impl Solver {
     /// # Ok::<(), pushforward::Error>(())
     /// ```
     pub fn trajectory<R, F>(
-        self,
+        &self,
         field: &F,
         x: &Tensor<R>,
         t: Range<f64>,
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(course.stats, solution.stats);
         // A moment on the way, stepped to by hand and alone.
         let field = swirl();
-        let mut run = Integration::new(solver, &field, x.slice_rows(130..131), 0.2..0.9).unwrap();
+        let mut run = Integration::new(&solver, &field, x.slice_rows(130..131), 0.2..0.9).unwrap();
         for _ in 0..6 {
             run.step().unwrap();
         }

@@ -9,6 +9,7 @@ use crate::tensor::Tensor;
 
 use super::control::Control;
 use super::method::Method;
+use super::tolerance::Tolerance;
 
 /// Steps of a method with fixed steps for which none are named.
 const STEPS: u32 = 100;
@@ -28,7 +29,7 @@ const MAX_STEPS: u32 = 10_000;
 /// | method | settings |
 /// |---|---|
 /// | `euler`, `midpoint`, `heun`, `rk4` | `steps` (100) |
-/// | `bosh3`, `dopri5`, `tsit5` | `rtol`, `atol` (1e-5 each), `max_steps` (10000) |
+/// | `bosh3`, `dopri5`, `tsit5` | `rtol`, `atol` (1e-5 each), `max_steps` (10000), `min_step` (0) |
 ///
 /// # Example
 /// ```
@@ -45,7 +46,7 @@ const MAX_STEPS: u32 = 10_000;
 /// assert!(solution.stats.nfe < 80.0);
 /// # Ok::<(), pushforward::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Solver {
@@ -56,13 +57,16 @@ pub struct Solver {
     pub steps: Option<u32>,
     /// The error that a step may make in a component of x, as a share of its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rtol: Option<f64>,
+    pub rtol: Option<Tolerance>,
     /// The error that a step may make in a component of x of size 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub atol: Option<f64>,
+    pub atol: Option<Tolerance>,
     /// The most steps, accepted and rejected, of a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u32>,
+    /// The shortest step, but for one that ends at t_1. A row that would need a shorter one is an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_step: Option<f64>,
 }
 
 /// How a solver makes its steps, with every setting known and checked.
@@ -73,11 +77,17 @@ pub(super) enum Plan {
     Adaptive(Control),
 }
 
+/// As [`Plan`], before it is known how many columns there are.
+enum Settled {
+    Fixed(u32),
+    Adaptive { rtol: Tolerance, atol: Tolerance, max_steps: u32, min_step: f64, order: u32 },
+}
+
 impl Solver {
     /// A method with its default settings.
     #[must_use]
     pub fn new(method: Method) -> Self {
-        Self { method, steps: None, rtol: None, atol: None, max_steps: None }
+        Self { method, steps: None, rtol: None, atol: None, max_steps: None, min_step: None }
     }
 
     /// Euler's method, order 1, with 100 steps.
@@ -128,28 +138,36 @@ impl Solver {
         Self { steps: Some(steps), ..self }
     }
 
-    /// Sets `rtol` and `atol` of a method that chooses its steps.
+    /// Sets `rtol` and `atol` of a method that chooses its steps: one number, or one for each column ([`Tolerance`]).
     #[must_use]
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        self.rtol(tolerance).atol(tolerance)
+    pub fn tolerance(self, tolerance: impl Into<Tolerance>) -> Self {
+        let tolerance = tolerance.into();
+        self.rtol(tolerance.clone()).atol(tolerance)
     }
 
     /// Sets the error that a step may make as a share of x, at least 0, for a method that chooses its steps.
     #[must_use]
-    pub fn rtol(self, rtol: f64) -> Self {
-        Self { rtol: Some(rtol), ..self }
+    pub fn rtol(self, rtol: impl Into<Tolerance>) -> Self {
+        Self { rtol: Some(rtol.into()), ..self }
     }
 
     /// Sets the error that a step may make where x is 0, above 0, for a method that chooses its steps.
     #[must_use]
-    pub fn atol(self, atol: f64) -> Self {
-        Self { atol: Some(atol), ..self }
+    pub fn atol(self, atol: impl Into<Tolerance>) -> Self {
+        Self { atol: Some(atol.into()), ..self }
     }
 
     /// Sets the most steps of a row, at least 1, for a method that chooses its steps.
     #[must_use]
     pub fn max_steps(self, max_steps: u32) -> Self {
         Self { max_steps: Some(max_steps), ..self }
+    }
+
+    /// Sets the shortest step, at least 0, for a method that chooses its steps. A row that would need a shorter one, as
+    /// near a singular point, ends in [`Error::StepSize`] there, instead of creeping on until t does not move any more.
+    #[must_use]
+    pub fn min_step(self, min_step: f64) -> Self {
+        Self { min_step: Some(min_step), ..self }
     }
 
     /// Looks for settings that are out of range or that the method has no use for.
@@ -164,17 +182,17 @@ impl Solver {
     /// assert!(Solver::dopri5().rtol(1e-3).check().is_ok());
     /// assert!(Solver::dopri5().steps(50).check().is_err()); // it chooses its steps
     /// ```
-    pub fn check(self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         self.settled().map(|_| ())
     }
 
     /// Checks what a caller can get wrong.
-    pub(super) fn plan<R, F>(self, field: &F, x: &Tensor<R>, t: &Range<f64>) -> Result<Plan>
+    pub(super) fn plan<R, F>(&self, field: &F, x: &Tensor<R>, t: &Range<f64>) -> Result<Plan>
     where
         R: Real,
         F: VectorField<R> + ?Sized,
     {
-        let plan = self.settled()?;
+        let settled = self.settled()?;
         for end in [t.start, t.end] {
             if !end.is_finite() {
                 let remedy = "both ends of the time interval must be finite";
@@ -183,26 +201,36 @@ impl Solver {
         }
         x.check_cols("columns of x", field.dim(), "give rows of the dimension of the field")?;
         x.check_finite("x at the start of the ODE", "remove or replace that row")?;
-        Ok(plan)
+        Ok(match settled {
+            Settled::Fixed(steps) => Plan::Fixed(steps),
+            Settled::Adaptive { rtol, atol, max_steps, min_step, order } => {
+                Plan::Adaptive(Control::new(x.cols(), &rtol, &atol, max_steps, min_step, order)?)
+            }
+        })
     }
 
     /// The settings, with defaults where none were made.
-    fn settled(self) -> Result<Plan> {
+    fn settled(&self) -> Result<Settled> {
         let refused = |name, value: &dyn ToString, remedy| {
             Err(Error::Setting { name, value: value.to_string(), remedy })
         };
         let with = |value: &dyn ToString| format!("{} with {}", value.to_string(), self.method);
         let Some(pair) = self.method.tableau().pair else {
             let remedy = "the steps of this method are fixed: set `steps`, or take bosh3, dopri5 or tsit5";
-            for (name, value) in [("rtol", self.rtol), ("atol", self.atol)] {
+            let of_pairs = [
+                ("rtol", self.rtol.as_ref().map(|rtol| with(rtol))),
+                ("atol", self.atol.as_ref().map(|atol| with(atol))),
+                ("max_steps", self.max_steps.map(|max_steps| with(&max_steps))),
+                ("min_step", self.min_step.map(|min_step| with(&min_step))),
+            ];
+            for (name, value) in of_pairs {
                 if let Some(value) = value {
-                    return refused(name, &with(&value), remedy);
+                    return refused(name, &value, remedy);
                 }
             }
-            return match (self.max_steps, self.steps.unwrap_or(STEPS)) {
-                (Some(max_steps), _) => refused("max_steps", &with(&max_steps), remedy),
-                (None, 0) => refused("steps", &0, "take at least 1 step"),
-                (None, steps) => Ok(Plan::Fixed(steps)),
+            return match self.steps.unwrap_or(STEPS) {
+                0 => refused("steps", &0, "take at least 1 step"),
+                steps => Ok(Settled::Fixed(steps)),
             };
         };
         if let Some(steps) = self.steps {
@@ -210,18 +238,23 @@ impl Solver {
                 "this method chooses its steps: set `rtol` and `atol`, or take euler, midpoint, heun or rk4";
             return refused("steps", &with(&steps), remedy);
         }
-        let (rtol, atol) = (self.rtol.unwrap_or(TOLERANCE), self.atol.unwrap_or(TOLERANCE));
+        let or_default = |tolerance: &Option<Tolerance>| tolerance.clone().unwrap_or(TOLERANCE.into());
+        let (rtol, atol) = (or_default(&self.rtol), or_default(&self.atol));
         let max_steps = self.max_steps.unwrap_or(MAX_STEPS);
-        if !(rtol >= 0.0 && rtol.is_finite()) {
-            return refused("rtol", &rtol, "give a number of at least 0, such as 1e-5");
+        let min_step = self.min_step.unwrap_or(0.0);
+        if let Some(rtol) = rtol.numbers().iter().find(|rtol| !(**rtol >= 0.0 && rtol.is_finite())) {
+            return refused("rtol", rtol, "give a number of at least 0, such as 1e-5");
         }
-        if !(atol > 0.0 && atol.is_finite()) {
-            return refused("atol", &atol, "give a number above 0, such as 1e-5: components of x may be 0");
+        if let Some(atol) = atol.numbers().iter().find(|atol| !(**atol > 0.0 && atol.is_finite())) {
+            return refused("atol", atol, "give a number above 0, such as 1e-5: components of x may be 0");
+        }
+        if !(min_step >= 0.0 && min_step.is_finite()) {
+            return refused("min_step", &min_step, "give a time of at least 0, such as 1e-9");
         }
         if max_steps == 0 {
             return refused("max_steps", &0, "allow at least 1 step");
         }
-        Ok(Plan::Adaptive(Control::new(rtol, atol, max_steps, pair.order)))
+        Ok(Settled::Adaptive { rtol, atol, max_steps, min_step, order: pair.order })
     }
 }
 
@@ -237,9 +270,10 @@ mod tests {
         let text = serde_json::to_string(&solver).unwrap();
         assert_eq!(text, r#"{"method":"midpoint","steps":40}"#);
         assert_eq!(serde_json::from_str::<Solver>(&text).unwrap(), solver);
-        let solver = Solver::tsit5().tolerance(1e-4).atol(1e-6).max_steps(50);
+        let solver = Solver::tsit5().tolerance(1e-4).atol([1e-6, 0.5]).max_steps(50).min_step(0.25);
         let text = serde_json::to_string(&solver).unwrap();
-        assert_eq!(text, r#"{"method":"tsit5","rtol":0.0001,"atol":1e-6,"max_steps":50}"#);
+        let wanted = r#"{"method":"tsit5","rtol":0.0001,"atol":[1e-6,0.5],"max_steps":50,"min_step":0.25}"#;
+        assert_eq!(text, wanted);
         assert_eq!(serde_json::from_str::<Solver>(&text).unwrap(), solver);
         assert_eq!(serde_json::from_str::<Solver>(r#"{"method":"dopri5"}"#).unwrap(), Solver::dopri5());
         assert!(serde_json::from_str::<Solver>(r#"{"method":"dopri5","tol":1e-3}"#).is_err());
@@ -259,13 +293,24 @@ mod tests {
             (Solver::tsit5().atol(0.0), ["`atol` is 0", "above 0"]),
             (Solver::tsit5().atol(f64::INFINITY), ["`atol` is inf", "above 0"]),
             (Solver::tsit5().max_steps(0), ["`max_steps` is 0", "at least 1"]),
+            (Solver::tsit5().atol([1e-3, -2.0]), ["`atol` is -2", "above 0"]),
+            (Solver::tsit5().rtol([1e-3, -3.0]), ["`rtol` is -3", "at least 0"]),
+            (Solver::rk4().rtol([1e-3, 0.5]), ["`rtol` is 0.001,0.5 with rk4", "dopri5"]),
+            (Solver::rk4().min_step(1e-3), ["`min_step` is 0.001 with rk4", "dopri5"]),
+            (Solver::dopri5().min_step(-1.0), ["`min_step` is -1", "at least 0"]),
+            (Solver::dopri5().min_step(f64::NAN), ["`min_step` is NaN", "at least 0"]),
         ] {
             let error = solver.solve(&still, &x, 0.0..1.0).unwrap_err().to_string();
             assert!(words.iter().all(|word| error.contains(word)), "{error}");
             assert_eq!(solver.check().unwrap_err().to_string(), error);
         }
-        let fixed = Integration::new(Solver::dopri5(), &still, x.clone(), 0.0..1.0).unwrap_err();
-        let chosen = AdaptiveIntegration::new(Solver::rk4(), &still, x.clone(), 0.0..1.0).unwrap_err();
+        for solver in [Solver::dopri5().atol([1.0, 1.0, 1.0]), Solver::bosh3().rtol(vec![])] {
+            let error = solver.solve(&still, &x, 0.0..1.0).unwrap_err();
+            assert!(matches!(error, Error::Dimension { expected: 1, .. }), "{error}");
+            assert!(solver.check().is_ok(), "it does not know the columns");
+        }
+        let fixed = Integration::new(&Solver::dopri5(), &still, x.clone(), 0.0..1.0).unwrap_err();
+        let chosen = AdaptiveIntegration::new(&Solver::rk4(), &still, x.clone(), 0.0..1.0).unwrap_err();
         assert!(
             fixed.to_string().contains("dopri5") && chosen.to_string().contains("rk4"),
             "{fixed} {chosen}"

@@ -10,7 +10,7 @@ use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
 use pushforward::data::Missing;
 use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
-use pushforward::ode::Method;
+use pushforward::ode::{Method, Tolerance};
 use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver, Source};
 
 use crate::input::Data;
@@ -189,15 +189,19 @@ pub(crate) struct SolverArgs {
     /// Number of fixed steps [default: 100]
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroU32>,
-    /// Error that a chosen step may make, as a share of the number [default: 1e-5]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
-    rtol: Option<f64>,
-    /// Error that a chosen step may make where the number is 0 [default: 1e-5]
-    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
-    atol: Option<f64>,
+    /// Error that a chosen step may make in a standardised column, as a share of the number: one for all, or one for each
+    /// column and perhaps one more for the log-density, with commas [default: 1e-5]
+    #[arg(long, value_name = "SHARE,...", allow_negative_numbers = true)]
+    rtol: Option<Tolerance>,
+    /// Error that a chosen step may make where the number is 0, as many as for `--rtol` [default: 1e-5]
+    #[arg(long, value_name = "SIZE,...", allow_negative_numbers = true)]
+    atol: Option<Tolerance>,
     /// Most chosen steps of a row [default: 10000]
     #[arg(long, value_name = "N")]
     max_steps: Option<NonZeroU32>,
+    /// Shortest chosen step: a row that would need a shorter one is an error [default: 0]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    min_step: Option<f64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -258,7 +262,8 @@ impl SolverArgs {
     pub(crate) fn solver(&self) -> pushforward::Result<Solver> {
         let mut solver = Solver::new(self.solver);
         solver.steps = self.steps.map(NonZeroU32::get);
-        (solver.rtol, solver.atol) = (self.rtol, self.atol);
+        (solver.rtol, solver.atol) = (self.rtol.clone(), self.atol.clone());
+        solver.min_step = self.min_step;
         solver.max_steps = self.max_steps.map(NonZeroU32::get);
         solver.check()?;
         Ok(solver)

@@ -321,12 +321,13 @@ fn train(net: Net, velocity: Mlp, rng: &mut Rng) -> anyhow::Result<Work> {
 fn sample(net: Net, velocity: &Mlp, solver: Solver, rng: &mut Rng) -> Work {
     let flow = Flow::new(velocity.clone(), AffinePath::default(), Source::Normal);
     let streams = rng.fork(Purpose::Source);
+    let mode = solver.method.word();
     let unit = Box::new(move || {
         let drawn = flow.sample_rows::<f32>(0..net.samples, &solver, streams)?;
         let nfe = drawn.stats.nfe;
         Ok(Cost { flop: 2.0 * net.multiply_adds() * net.samples as f64 * nfe, nfe: Some(nfe) })
     });
-    Work { mode: solver.method.word(), metric: "samples_per_s", items: net.samples as f64, unit }
+    Work { mode, metric: "samples_per_s", items: net.samples as f64, unit }
 }
 
 /// Log-densities by the midpoint method, backwards, with d tangents a row.
