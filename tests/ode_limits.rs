@@ -6,7 +6,7 @@ use pushforward::field::FnField;
 use pushforward::ode::{AdaptiveIntegration, Method, Reason};
 use pushforward::{Error, Solver, Tensor};
 
-const METHODS: [Method; 3] = [Method::Bosh3, Method::Dopri5, Method::Tsit5];
+const METHODS: [Method; 4] = [Method::Bosh3, Method::Dopri5, Method::Tsit5, Method::Dop853];
 
 #[test]
 fn a_velocity_that_is_singular_at_the_end_is_an_error_that_names_it() {

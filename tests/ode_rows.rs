@@ -10,7 +10,7 @@ use pushforward::ode::Method;
 use pushforward::rng::Purpose;
 use pushforward::{Result, Rng, Solver, Source, Tensor, VectorField};
 
-const METHODS: [Method; 3] = [Method::Bosh3, Method::Dopri5, Method::Tsit5];
+const METHODS: [Method; 4] = [Method::Bosh3, Method::Dopri5, Method::Tsit5, Method::Dop853];
 
 /// A field without symmetry whose rows carry something, in f32, where the order of additions would show.
 struct Swirl;
@@ -166,7 +166,11 @@ fn what_a_row_carries_is_controlled_with_it() {
                 "{method} {:?}",
                 solution.carry
             );
-            assert!(solution.rows[0].accepted > 15, "{method} {:?}", solution.rows);
+            assert!(
+                solution.rows[0].accepted > if method == Method::Dop853 { 8 } else { 15 },
+                "{method} {:?}",
+                solution.rows
+            );
         }
     }
 }

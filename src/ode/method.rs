@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
+use super::dop853::DOP853;
 use super::tableau::{BOSH3, DOPRI5, EULER, HEUN, MIDPOINT, RK4, TSIT5, Tableau};
 
 /// An explicit Runge-Kutta method: with fixed steps, or one that chooses its steps by an estimate of its error.
@@ -27,14 +28,24 @@ pub enum Method {
     Dopri5,
     /// Tsitouras, order 5, chooses its steps: six evaluations each.
     Tsit5,
+    /// Dormand and Prince, order 8, chooses its steps: twelve evaluations each. For tight tolerances.
+    Dop853,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Euler, Self::Midpoint, Self::Heun, Self::Rk4, Self::Bosh3, Self::Dopri5, Self::Tsit5];
+    pub const ALL: [Self; 8] = [
+        Self::Euler,
+        Self::Midpoint,
+        Self::Heun,
+        Self::Rk4,
+        Self::Bosh3,
+        Self::Dopri5,
+        Self::Tsit5,
+        Self::Dop853,
+    ];
 
-    /// The word: `euler`, `midpoint`, `heun`, `rk4`, `bosh3`, `dopri5`, `tsit5`.
+    /// The word: `euler`, `midpoint`, `heun`, `rk4`, `bosh3`, `dopri5`, `tsit5`, `dop853`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -45,6 +56,7 @@ impl Method {
             Self::Bosh3 => "bosh3",
             Self::Dopri5 => "dopri5",
             Self::Tsit5 => "tsit5",
+            Self::Dop853 => "dop853",
         }
     }
 
@@ -64,6 +76,7 @@ impl Method {
             Self::Bosh3 => BOSH3,
             Self::Dopri5 => DOPRI5,
             Self::Tsit5 => TSIT5,
+            Self::Dop853 => DOP853,
         }
     }
 }
@@ -79,7 +92,7 @@ impl FromStr for Method {
 
     fn from_str(word: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|method| method.word() == word).ok_or_else(|| {
-            let known = "euler, midpoint, heun, rk4, bosh3, dopri5, tsit5";
+            let known = "euler, midpoint, heun, rk4, bosh3, dopri5, tsit5, dop853";
             Error::Unknown { what: "solver", word: word.into(), known }
         })
     }

@@ -20,6 +20,8 @@
 mod adaptive;
 mod control;
 mod course;
+mod dop853;
+mod estimate;
 mod integration;
 mod method;
 mod row;

@@ -25,6 +25,9 @@ pub(super) struct Row {
     pub(super) before: f64,
     /// Whether the step was tried and thrown away, so that this one is shorter.
     pub(super) just_rejected: bool,
+    /// The error of the step that was made, scaled, and what the row carries after it.
+    pub(super) error: f64,
+    pub(super) carry: f64,
     /// What went wrong in the step that is being made.
     pub(super) trouble: Option<Error>,
     pub(super) stats: RowStats,
@@ -43,6 +46,8 @@ impl Row {
             last: false,
             before: Control::before(0.0),
             just_rejected: false,
+            error: 0.0,
+            carry: 0.0,
             trouble: None,
             stats: RowStats::default(),
             next: 1,
@@ -65,8 +70,14 @@ impl Row {
         if c < 1.0 { self.t + c * self.h } else { self.t_new }
     }
 
+    /// Whether the step is good enough.
+    pub(super) fn passes(&self) -> bool {
+        self.error <= 1.0 && self.trouble.is_none()
+    }
+
     /// Goes to the end of the step.
-    pub(super) fn accept(&mut self, error: f64, control: &Control) {
+    pub(super) fn accept(&mut self, control: &Control) {
+        let error = self.error;
         self.t = self.t_new;
         self.h *= control.after_accepted(error, self.before, self.just_rejected);
         self.h = control.at_least(self.h);
@@ -76,9 +87,10 @@ impl Row {
     }
 
     /// Shortens the step.
-    pub(super) fn reject(&mut self, error: f64, control: &Control) {
+    pub(super) fn reject(&mut self, control: &Control) {
         // Numbers that are not finite, or whose scale is not: as far as it goes.
-        let error = if self.trouble.is_some() || error.is_nan() { f64::INFINITY } else { error };
+        let wild = self.trouble.is_some() || self.error.is_nan();
+        let error = if wild { f64::INFINITY } else { self.error };
         self.h *= control.after_rejected(error);
         self.just_rejected = true;
         self.stats.rejected += 1;

@@ -29,7 +29,7 @@ const MAX_STEPS: u32 = 10_000;
 /// | method | settings |
 /// |---|---|
 /// | `euler`, `midpoint`, `heun`, `rk4` | `steps` (100) |
-/// | `bosh3`, `dopri5`, `tsit5` | `rtol`, `atol` (1e-5 each), `max_steps` (10000), `min_step` (0) |
+/// | `bosh3`, `dopri5`, `tsit5`, `dop853` | `rtol`, `atol` (1e-5 each), `max_steps` (10000), `min_step` (0) |
 ///
 /// # Example
 /// ```
@@ -132,6 +132,12 @@ impl Solver {
         Self::new(Method::Tsit5)
     }
 
+    /// The method of Dormand and Prince of order 8 that chooses its steps for the tolerance 1e-5.
+    #[must_use]
+    pub fn dop853() -> Self {
+        Self::new(Method::Dop853)
+    }
+
     /// Sets the number of steps, at least 1, of a method with fixed steps.
     #[must_use]
     pub fn steps(self, steps: u32) -> Self {
@@ -216,7 +222,8 @@ impl Solver {
         };
         let with = |value: &dyn ToString| format!("{} with {}", value.to_string(), self.method);
         let Some(pair) = self.method.tableau().pair else {
-            let remedy = "the steps of this method are fixed: set `steps`, or take bosh3, dopri5 or tsit5";
+            let remedy =
+                "the steps of this method are fixed: set `steps`, or take bosh3, dopri5, tsit5 or dop853";
             let of_pairs = [
                 ("rtol", self.rtol.as_ref().map(|rtol| with(rtol))),
                 ("atol", self.atol.as_ref().map(|atol| with(atol))),

@@ -183,7 +183,7 @@ pub(crate) struct ScoreArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Solver of the ODE")]
 pub(crate) struct SolverArgs {
-    /// With fixed steps: euler, midpoint, heun or rk4; choosing its steps for each row: dopri5, tsit5 or bosh3
+    /// With fixed steps: euler, midpoint, heun or rk4; choosing its steps for each row: dopri5, tsit5, bosh3 or dop853
     #[arg(long, value_name = "WORD", default_value_t = Method::Midpoint)]
     solver: Method,
     /// Number of fixed steps [default: 100]
