@@ -314,11 +314,17 @@ fn chosen_steps_are_counted_on_average_over_all_chunks() {
 #[test]
 fn the_help_names_the_defaults_of_the_solver() {
     let folder = Folder::new();
-    let help = folder.succeeds(&["help", "sample"]);
+    let lines = folder.succeeds(&["help", "sample"]);
+    let help = lines.split_whitespace().collect::<Vec<_>>().join(" ");
     for (method, steps) in [("midpoint", 100), ("rk4", 100)] {
         assert!(help.contains(&format!("fixed steps [default: {steps}]")), "{method}: {help}");
     }
-    for words in ["[default: midpoint]", "where the number is 0 [default: 1e-5]", "row [default: 10000]"] {
+    for words in [
+        "[default: midpoint]",
+        "where the number is 0 [default: 1e-5]",
+        "row [default: 10000]",
+        "number [default: 1e-5]",
+    ] {
         assert!(help.contains(words), "{help}");
     }
 }
@@ -583,6 +589,8 @@ fn wrong_requests_to_a_model_are_refused() {
         (&["-n", "5", "--rtol", "1e-3"], &["`rtol` is 0.001 with midpoint", "dopri5"]),
         (&["-n", "5", "--solver", "rk4", "--atol", "1e-3"], &["`atol` is 0.001 with rk4", "`steps`"]),
         (&["-n", "5", "--max-steps", "9"], &["`max_steps` is 9 with midpoint", "dopri5"]),
+        (&["-n", "5", "--solver", "dop853", "--atol", "1e-5,none"], &["1e-5,none", "or one for each column"]),
+        (&["-n", "5", "--solver", "dop853", "--min-step", "-1"], &["`min_step` is -1", "at least 0"]),
         (&["-n", "5", "--solver", "tsit5", "--rtol", "-1"], &["`rtol` is -1", "at least 0"]),
         (&["-n", "5", "--solver", "tsit5", "--atol", "0"], &["`atol` is 0", "above 0"]),
         (&["-n", "5", "--solver", "bosh3", "--max-steps", "0"], &["--max-steps", "'0'"]),
@@ -591,6 +599,10 @@ fn wrong_requests_to_a_model_are_refused() {
     }
     let score = ["score", "m.pf", "toy:moons:5", "-o", "old.csv", "--solver", "dopri5"];
     folder.fails(&[&score[..], &["--steps", "50"]].concat(), WRONG_USAGE, &["`steps` is 50 with dopri5"]);
+    let many = [&score[..], &["--atol", "1e-3,1e-3,1e-3,1e-3"]].concat();
+    folder.fails(&many, FAILED, &["numbers of `atol`: found 4, expected 2", "one for each column"]);
+    folder.succeeds(&[&score[..5], &["--solver", "dop853", "--atol", "1e-3,1e-4,1e-2"]].concat());
+    folder.write("old.csv", "an older table");
     let words = ["the solver used 2 steps at t = ", "in row", "raise `max_steps` or loosen `rtol`/`atol`"];
     folder.fails(&[&score[..], &["--max-steps", "2"]].concat(), FAILED, &words);
     folder.fails(&["sample", "m.pf", "-n", "5", "--json"], WRONG_USAGE, &["-o"]);

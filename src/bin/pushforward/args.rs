@@ -189,11 +189,11 @@ pub(crate) struct SolverArgs {
     /// Number of fixed steps [default: 100]
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroU32>,
-    /// Error that a chosen step may make in a standardised column, as a share of the number: one for all, or one for each
-    /// column and perhaps one more for the log-density, with commas [default: 1e-5]
+    /// Error that a chosen step may make, as a share of the standardised number [default: 1e-5]; here and for `--atol` one
+    /// for all columns or, with commas, one for each and perhaps one more for the log-density
     #[arg(long, value_name = "SHARE,...", allow_negative_numbers = true)]
     rtol: Option<Tolerance>,
-    /// Error that a chosen step may make where the number is 0, as many as for `--rtol` [default: 1e-5]
+    /// Error that a chosen step may make where the number is 0 [default: 1e-5]
     #[arg(long, value_name = "SIZE,...", allow_negative_numbers = true)]
     atol: Option<Tolerance>,
     /// Most chosen steps of a row [default: 10000]
