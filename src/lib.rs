@@ -24,6 +24,7 @@
 //! # What is where
 //! A row uses only rows below it.
 //! ```text
+//! audit                                            every equation beside the number that proves it
 //! train                                            the loop: Trainer, Run
 //! flow                                             a trained velocity: sample, log_density, save, load
 //! objective  likelihood  metrics  plot  closed_form
@@ -42,6 +43,7 @@
 //! Same seed, same bits, on any number of threads. Another SIMD level ([`SimdLevel`]) may change the last bits;
 //! `portable` gives the same on every CPU of the same standard library. Where the time goes: [`performance`].
 
+pub mod audit;
 pub mod autodiff;
 pub mod checkpoint;
 pub mod closed_form;

@@ -1,0 +1,483 @@
+//! Claims about one network: its gradient, its derivatives, its flow and the mass of its density.
+//!
+//! [`claims`] makes them about a small network of fixed random weights, [`model_claims`] about that of a model.
+//!
+//! # Math
+//! A derivative is held against central differences D(h) = (f(h) - f(-h)) / 2h with the extrapolation (4 D(h) - D(2h)) / 3,
+//! whose error is of order h⁴. The bound is the difference of D(h) and D(2h), three times the error of D(h) alone, and the
+//! rounding of f over h.
+//!
+//! # Source
+//! L. Richardson, "The approximate arithmetical solution by finite differences", Phil. Trans. R. Soc. A 210 (1911).
+
+use crate::error::Result;
+use crate::field::{DifferentiableField, VectorField};
+use crate::flow::Flow;
+use crate::kernel::Real;
+use crate::likelihood::{Divergence, log_density};
+use crate::nn::Mlp;
+use crate::objective::{self, Objective};
+use crate::ode::Solver;
+use crate::path::{AffinePath, PathSample};
+use crate::rng::{Purpose, Rng};
+use crate::source::Source;
+use crate::tensor::Tensor;
+
+use super::chart::{Axis, Chart, Mark, Series};
+use super::claim::{Claim, Finding, Place, Precision};
+
+const GRADIENT: Place =
+    Place::of("src/autodiff/op.rs", include_str!("../autodiff/op.rs"), "pub(super) fn vjp");
+const TANGENT: Place =
+    Place::of("src/autodiff/op.rs", include_str!("../autodiff/op.rs"), "pub(super) fn jvp");
+const DIVERGENCE: Place =
+    Place::of("src/autodiff/replay.rs", include_str!("../autodiff/replay.rs"), "pub struct DivergenceReplay");
+const INVERSE: Place = Place::of("src/flow.rs", include_str!("../flow.rs"), "// E2");
+const MASS: Place = Place::of("src/likelihood.rs", include_str!("../likelihood.rs"), "// E21");
+
+/// The key of what is drawn here.
+const SEED: u64 = 11;
+/// Rows at which derivatives are held against differences.
+const ROWS: usize = 16;
+/// Roundings of a sum that goes through a network, in units of the size of its terms: a few for each layer and for each of
+/// the terms, which are random and cancel.
+const ROUNDINGS: f64 = 64.0;
+
+/// The claims about a network of three layers with fixed random weights.
+pub(super) fn claims() -> Vec<Claim<'static>> {
+    vec![
+        Claim::new(
+            "E11.gradient",
+            "dL/dθ by the tape = (L(θ + h v) − L(θ − h v))/(2 h)",
+            "the gradient of the loss along random directions against central differences",
+            GRADIENT,
+            |real| match real {
+                Precision::F32 => loss_gradient(&example::<f32>()?),
+                Precision::F64 => loss_gradient(&example::<f64>()?),
+            },
+        ),
+        Claim::new(
+            "E22.tangents",
+            "⟨w, J v⟩ = ⟨J^T w, v⟩",
+            "forward against reverse derivatives of a network",
+            TANGENT,
+            |real| match real {
+                Precision::F32 => transpose(&example::<f32>()?),
+                Precision::F64 => transpose(&example::<f64>()?),
+            },
+        ),
+        Claim::new(
+            "E22.network",
+            "∇·u = Σ_k (u_k(x + h e_k) − u_k(x − h e_k))/(2 h)",
+            "the divergence of a network against central differences",
+            DIVERGENCE,
+            |real| match real {
+                Precision::F32 => divergence(&example::<f32>()?),
+                Precision::F64 => divergence(&example::<f64>()?),
+            },
+        ),
+    ]
+}
+
+/// The claims about the network of a model, in the units that it works in: its derivatives, that its flow can be inverted,
+/// and in one and two dimensions that its density has the mass 1.
+///
+/// # Errors
+/// Those of drawing samples, if the model cannot.
+pub fn model_claims(flow: &Flow) -> Result<Vec<Claim<'_>>> {
+    let network = flow.velocity();
+    let mut claims = vec![
+        Claim::new(
+            "model.gradient",
+            "dL/dθ by the tape = (L(θ + h v) − L(θ − h v))/(2 h)",
+            "the gradient of the loss along random directions against central differences",
+            GRADIENT,
+            move |real| match real {
+                Precision::F32 => loss_gradient(network),
+                Precision::F64 => loss_gradient(&network.cast::<f64>()),
+            },
+        ),
+        Claim::new(
+            "model.tangents",
+            "⟨w, J v⟩ = ⟨J^T w, v⟩",
+            "forward against reverse derivatives",
+            TANGENT,
+            move |real| match real {
+                Precision::F32 => transpose(network),
+                Precision::F64 => transpose(&network.cast::<f64>()),
+            },
+        ),
+        Claim::new(
+            "model.divergence",
+            "∇·u = Σ_k (u_k(x + h e_k) − u_k(x − h e_k))/(2 h)",
+            "the divergence against central differences",
+            DIVERGENCE,
+            move |real| match real {
+                Precision::F32 => divergence(network),
+                Precision::F64 => divergence(&network.cast::<f64>()),
+            },
+        ),
+        Claim::new(
+            "model.inverse",
+            "ψ_1(ψ_1^{−1}(x)) = x",
+            "samples sent back to the source and forth again",
+            INVERSE,
+            move |real| match real {
+                Precision::F32 => inverse(network, network),
+                Precision::F64 => inverse(&network.cast::<f64>(), &network.cast::<f64>()),
+            },
+        ),
+    ];
+    if network.shape().dim <= 2 {
+        claims.push(Claim::new(
+            "model.mass",
+            "∫ p_1(x) dx = 1",
+            "the density summed over a grid that holds the samples",
+            MASS,
+            move |real| match real {
+                Precision::F32 => mass(network),
+                Precision::F64 => mass(&network.cast::<f64>()),
+            },
+        ));
+    }
+    Ok(claims)
+}
+
+/// A network in three dimensions.
+fn example<R: Real>() -> Result<Mlp<R>> {
+    Mlp::new(3, &[24, 16], &mut Rng::from_seed(SEED))
+}
+
+/// Points and times at which a network of dimension d is asked, as rows of a path.
+fn rows<R: Real>(d: usize) -> Result<PathSample<R>> {
+    let mut rng = Rng::from_seed(SEED);
+    let (mut x_0, mut x_1) = (Tensor::zeros(ROWS, d), Tensor::zeros(ROWS, d));
+    Source::Normal.fill(&rng.fork(Purpose::Source), 0, &mut x_0);
+    Source::Normal.fill(&rng.fork(Purpose::Data), 0, &mut x_1);
+    let mut times = rng.fork(Purpose::Batch).stream(0);
+    AffinePath::default().sample(x_0, x_1, (0..ROWS).map(|_| times.uniform()).collect())
+}
+
+/// The slope at 0 of a function by differences, with a bound on its error (head of this file); `size` is that of the terms
+/// of the function.
+fn slope<R: Real>(mut f: impl FnMut(f64) -> Result<f64>, size: f64) -> Result<(f64, f64)> {
+    // The step at which h² and the rounding over h are alike: the cube root of the rounding.
+    let h = (ROUNDINGS * R::ROUNDOFF).cbrt() / 4.0;
+    let mut quotient = |h: f64| Ok((f(h)? - f(-h)?) / (2.0 * h));
+    let (near, far) = (quotient(h)?, quotient(2.0 * h)?);
+    Ok(((4.0 * near - far) / 3.0, (near - far).abs() + ROUNDINGS * R::ROUNDOFF * size / h))
+}
+
+/// The largest ratio of a deviation to its own bound, as a claim whose bound is 1.
+fn worst(ratios: impl IntoIterator<Item = f64>) -> Finding {
+    let worst = ratios.into_iter().fold(0.0, |a, b| if b.is_nan() || b > a { b } else { a });
+    let from = "1 is |D(h) − D(2h)|, three times the error of the difference quotient, and the rounding of its terms over h";
+    Finding::new(worst, 1.0, from)
+}
+
+fn loss_gradient<R: Real>(network: &Mlp<R>) -> Result<Finding> {
+    let sample = rows(network.dim())?;
+    let objective = Objective::new(network.shape(), AffinePath::default(), Source::Normal);
+    let (_, gradient) = objective.gradient(network.weights(), &sample);
+    gradient_is_slope(network, &gradient, |moved| objective::loss(moved, &sample))
+}
+
+/// That a gradient is the slope of a loss in the parameters, along random directions. // E11
+fn gradient_is_slope<R: Real>(
+    network: &Mlp<R>,
+    gradient: &[R],
+    loss: impl Fn(&Mlp<R>) -> Result<f64>,
+) -> Result<Finding> {
+    let streams = Rng::from_seed(SEED).fork(Purpose::Metric);
+    let size = loss(network)?;
+    let mut ratios = Vec::new();
+    for direction in 0..8 {
+        let mut stream = streams.stream(direction);
+        // Each parameter by its own part of the whole, so that the loss moves by its own size.
+        let v: Vec<f64> = gradient.iter().map(|_| stream.normal()).collect();
+        let length = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let (mut along, mut terms) = (0.0, 0.0);
+        for (g, v) in gradient.iter().zip(&v) {
+            along += g.to_f64() * v / length;
+            terms += (g.to_f64() * v / length).abs();
+        }
+        let moved = |h: f64| {
+            let parameters = network.parameters().iter().zip(&v);
+            let parameters = parameters.map(|(p, v)| R::from_f64(p.to_f64() + h * v / length)).collect();
+            loss(&Mlp::from_parameters(network.shape().clone(), parameters)?)
+        };
+        let (wanted, bound) = slope::<R>(moved, size)?;
+        ratios.push((along - wanted).abs() / (bound + ROUNDINGS * R::ROUNDOFF * terms));
+    }
+    Ok(worst(ratios))
+}
+
+/// That forward and reverse mode are transposes of each other. // E22
+fn transpose<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
+    let d = field.dim();
+    let sample = rows::<R>(d)?;
+    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    let (v, w) = (&sample.x_0, &sample.x_1);
+    let mut worker = field.differential_worker(ROWS, 1);
+    let (mut u, mut d_u, mut d_x) = (Tensor::zeros(ROWS, d), Tensor::zeros(ROWS, d), Tensor::zeros(ROWS, d));
+    worker.jvp(&t, &sample.x_t, v, &mut u, &mut d_u)?;
+    worker.vjp(&t, &sample.x_t, w, &mut u, &mut d_x)?;
+    let mut largest = 0.0_f64;
+    for i in 0..ROWS {
+        let (mut difference, mut size) = (0.0, 0.0);
+        for j in 0..d {
+            let forward = w.row(i)[j].to_f64() * d_u.row(i)[j].to_f64();
+            let reverse = d_x.row(i)[j].to_f64() * v.row(i)[j].to_f64();
+            difference += forward - reverse;
+            size += forward.abs() + reverse.abs();
+        }
+        largest = largest.max(difference.abs() / size);
+    }
+    let from = format!("{ROUNDINGS} roundings of {:.1e} of the sum of the sizes of the terms", R::ROUNDOFF);
+    Ok(Finding::new(largest, ROUNDINGS * R::ROUNDOFF, from))
+}
+
+/// That what a field carries as its divergence is the sum of the slopes of u_k along x_k. // E22
+fn divergence<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
+    let d = field.dim();
+    let sample = rows::<R>(d)?;
+    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    let (mut u, mut rate) = (Tensor::zeros(ROWS, d), vec![0.0; ROWS]);
+    field.divergence_worker(ROWS).eval_carry(&t, &sample.x_t, &mut u, &mut rate)?;
+    let mut ratios = Vec::new();
+    for i in 0..ROWS {
+        let (x, t) = (sample.x_t.slice_rows(i..i + 1), &t[i..=i]);
+        let (mut sum, mut bound, mut out) = (0.0, 0.0, Tensor::zeros(1, d));
+        for k in 0..d {
+            let moved = |h: f64| {
+                let mut x = x.clone();
+                x.row_mut(0)[k] = R::from_f64(x.row(0)[k].to_f64() + h);
+                field.eval(t, &x, &mut out)?;
+                Ok(out.row(0)[k].to_f64())
+            };
+            let size = 1.0 + u.row(i)[k].to_f64().abs() + x.row(0)[k].to_f64().abs();
+            let (slope, error) = slope::<R>(moved, size)?;
+            sum += slope;
+            bound += error;
+        }
+        ratios.push((rate[i] - sum).abs() / bound);
+    }
+    Ok(worst(ratios))
+}
+
+/// Tolerance of a solver for a type of number: some thousand times its rounding.
+fn tolerance<R: Real>() -> f64 {
+    if R::ROUNDOFF < 1e-10 { 1e-8 } else { 1e-4 }
+}
+
+/// That the flow of `back` from 1 to 0 is undone by the flow of `forth` from 0 to 1. // E1
+fn inverse<R: Real>(back: &impl VectorField<R>, forth: &impl VectorField<R>) -> Result<Finding> {
+    const SAMPLES: usize = 256;
+    let solver = Solver::dopri5().tolerance(tolerance::<R>());
+    let mut x_0 = Tensor::<R>::zeros(SAMPLES, back.dim());
+    Source::Normal.fill(&Rng::from_seed(SEED).fork(Purpose::Source), 0, &mut x_0);
+    let x_1 = solver.solve(forth, &x_0, 0.0..1.0)?.x;
+    let again = solver.solve(forth, &solver.solve(back, &x_1, 1.0..0.0)?.x, 0.0..1.0)?.x;
+    let largest = x_1.as_slice().iter().zip(again.as_slice()).fold(0.0_f64, |largest, (a, b)| {
+        let off = (a.to_f64() - b.to_f64()).abs() / (1.0 + a.to_f64().abs());
+        if off > largest || off.is_nan() { off } else { largest }
+    });
+    // The error at the end may be larger than that of a step: by what the flow stretches, here taken as ten.
+    let from = format!("10 times the tolerance of dopri5, {:e}, relative to 1 + |x|", tolerance::<R>());
+    Ok(Finding::new(largest, 10.0 * tolerance::<R>(), from))
+}
+
+/// That the density of the flow, in one or two dimensions, sums to 1. // E21
+fn mass<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
+    const SAMPLES: usize = 4096;
+    /// Points of the grid along each dimension, by the number of dimensions.
+    const POINTS: [usize; 3] = [0, 2000, 160];
+    /// What a grid of this spacing may miss of the mass.
+    const BOUND: f64 = 1e-3;
+    let d = field.dim();
+    let solver = Solver::dopri5().tolerance(10.0 * tolerance::<R>());
+    let mut x_0 = Tensor::<R>::zeros(SAMPLES, d);
+    Source::Normal.fill(&Rng::from_seed(SEED).fork(Purpose::Source), 0, &mut x_0);
+    let samples = solver.solve(field, &x_0, 0.0..1.0)?.x;
+    let box_of = |j: usize| {
+        let column = (0..SAMPLES).map(|i| samples.row(i)[j].to_f64());
+        let (low, high) =
+            column.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        let margin = 0.25 * (high - low);
+        (low - margin, high + margin)
+    };
+    let boxes: Vec<(f64, f64)> = (0..d).map(box_of).collect();
+    let n = POINTS[d];
+    let at = |j: usize, k: usize| boxes[j].0 + (boxes[j].1 - boxes[j].0) * (k as f64 + 0.5) / n as f64;
+    let mut grid = Tensor::<R>::zeros(n.pow(u32::try_from(d).unwrap_or(2)), d);
+    for i in 0..grid.rows() {
+        for j in 0..d {
+            grid.row_mut(i)[j] = R::from_f64(at(j, if j == 0 { i % n } else { i / n }));
+        }
+    }
+    let scores = log_density(field, Source::Normal, &grid, Divergence::Exact, &solver)?;
+    let cell: f64 = boxes.iter().map(|(low, high)| (high - low) / n as f64).product();
+    let sum: f64 = scores.log_density.iter().map(|log_p| log_p.exp() * cell).sum();
+    let finding = Finding::new((sum - 1.0).abs(), BOUND, "the grid, the tails beyond it and the solver");
+    if d != 1 {
+        return Ok(finding);
+    }
+    let points = scores.log_density.iter().enumerate().map(|(k, log_p)| (at(0, k), log_p.exp())).collect();
+    Ok(finding.with_chart(Chart {
+        x: Axis::linear("x"),
+        y: Axis::linear("density"),
+        series: vec![Series { name: "p_1".into(), mark: Mark::Line, points }],
+    }))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::{Fault, Verdict};
+    use super::*;
+    use crate::field::{DifferentialWorker, Worker};
+
+    /// A network of which the sign of the reverse mode, or the divergence, is not right.
+    struct Wrong {
+        network: Mlp<f64>,
+        what: What,
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum What {
+        ReverseSign,
+        LostDimension,
+        DoubledDivergence,
+    }
+
+    impl Wrong {
+        fn new(what: What) -> Self {
+            Self { network: example().unwrap(), what }
+        }
+    }
+
+    struct WrongWorker<'a>(Box<dyn DifferentialWorker<f64> + 'a>, What);
+
+    impl Worker<f64> for WrongWorker<'_> {
+        fn eval(&mut self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+            self.0.eval(t, x, u)
+        }
+    }
+
+    impl DifferentialWorker<f64> for WrongWorker<'_> {
+        fn jvp(
+            &mut self,
+            t: &[f64],
+            x: &Tensor<f64>,
+            d_x: &Tensor<f64>,
+            u: &mut Tensor<f64>,
+            d_u: &mut Tensor<f64>,
+        ) -> Result<()> {
+            self.0.jvp(t, x, d_x, u, d_u)?;
+            for i in 0..d_u.rows() {
+                match self.1 {
+                    What::LostDimension => d_u.row_mut(i)[2] = 0.0,
+                    What::DoubledDivergence => d_u.row_mut(i).iter_mut().for_each(|d| *d *= 2.0),
+                    What::ReverseSign => {}
+                }
+            }
+            Ok(())
+        }
+        fn vjp(
+            &mut self,
+            t: &[f64],
+            x: &Tensor<f64>,
+            w: &Tensor<f64>,
+            u: &mut Tensor<f64>,
+            d_x: &mut Tensor<f64>,
+        ) -> Result<()> {
+            self.0.vjp(t, x, w, u, d_x)?;
+            if self.1 == What::ReverseSign {
+                d_x.as_mut_slice().iter_mut().for_each(|d| *d = -*d);
+            }
+            Ok(())
+        }
+    }
+
+    impl VectorField<f64> for Wrong {
+        fn dim(&self) -> usize {
+            self.network.dim()
+        }
+        fn eval(&self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+            self.network.eval(t, x, u)
+        }
+    }
+
+    impl DifferentiableField<f64> for Wrong {
+        fn differential_worker(&self, rows: usize, tangents: usize) -> Box<dyn DifferentialWorker<f64> + '_> {
+            Box::new(WrongWorker(self.network.differential_worker(rows, tangents), self.what))
+        }
+    }
+
+    fn gradient_times(factor: f64, missing: usize) -> Result<Finding> {
+        let network = example::<f64>()?;
+        let sample = rows(3)?;
+        let objective = Objective::new(network.shape(), AffinePath::default(), Source::Normal);
+        let (_, mut gradient) = objective.gradient(network.weights(), &sample);
+        gradient.iter_mut().for_each(|g| *g *= factor);
+        gradient.iter_mut().take(missing).for_each(|g| *g = 0.0);
+        gradient_is_slope(&network, &gradient, |moved| objective::loss(moved, &sample))
+    }
+
+    pub(crate) fn faults() -> Vec<Fault> {
+        vec![
+            Fault::new("E11.gradient", "half of the gradient: a square without its 2", || {
+                gradient_times(0.5, 0)
+            }),
+            Fault::new("E11.gradient", "downhill instead of uphill", || gradient_times(-1.0, 0)),
+            Fault::new("E11.gradient", "one weight without a gradient", || gradient_times(1.0, 1)),
+            Fault::new("E22.tangents", "the sign of the reverse mode", || {
+                transpose(&Wrong::new(What::ReverseSign))
+            }),
+            Fault::new("E22.tangents", "a dimension that the forward mode loses", || {
+                transpose(&Wrong::new(What::LostDimension))
+            }),
+            Fault::new("E22.network", "a trace without its last term", || {
+                divergence(&Wrong::new(What::LostDimension))
+            }),
+            Fault::new("E22.network", "twice the divergence", || {
+                divergence(&Wrong::new(What::DoubledDivergence))
+            }),
+        ]
+    }
+
+    fn flow(d: usize) -> Flow {
+        let velocity = Mlp::new(d, &[16, 16], &mut Rng::from_seed(3)).unwrap();
+        Flow::new(velocity, AffinePath::default(), Source::Normal)
+    }
+
+    #[test]
+    fn a_model_holds_its_claims() {
+        for d in 1..=3 {
+            let flow = flow(d);
+            let claims = model_claims(&flow).unwrap();
+            assert_eq!(claims.len(), if d < 3 { 5 } else { 4 });
+            for claim in &claims {
+                for real in [Precision::F64, Precision::F32] {
+                    let outcome = claim.check(real);
+                    assert_eq!(outcome.verdict, Verdict::Pass, "{} {real} {outcome:?}", claim.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_model_does_not() {
+        let (network, other) = (flow(2).velocity().cast::<f64>(), flow(2).velocity().cast::<f64>());
+        let moved = |factor: f64| {
+            let parameters = other.parameters().iter().map(|p| factor * p).collect();
+            Mlp::from_parameters(other.shape().clone(), parameters).unwrap()
+        };
+        assert!(inverse(&network, &moved(1.0)).unwrap().holds());
+        assert!(!inverse(&network, &moved(1.001)).unwrap().holds());
+        let wrong = Wrong {
+            network: Mlp::new(2, &[8], &mut Rng::from_seed(1)).unwrap(),
+            what: What::DoubledDivergence,
+        };
+        assert!(!mass(&wrong).unwrap().holds());
+    }
+}
