@@ -35,6 +35,8 @@ mod likelihood;
 mod network;
 mod ode;
 mod path;
+#[cfg(feature = "plot")]
+pub mod report;
 #[allow(dead_code, reason = "no claim solves a closed form yet")]
 mod rounded;
 

@@ -192,7 +192,7 @@ fn rgb(colour: Colour) -> RGBColor {
 }
 
 /// Gives plotters its only font, once in the life of the program.
-fn register() -> Result<()> {
+pub(crate) fn register() -> Result<()> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let font = include_bytes!("DejaVuSans-subset.ttf");
     if *REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, font).is_ok()) {

@@ -24,6 +24,7 @@ mod picture;
 mod samples;
 mod trajectories;
 
+pub(crate) use canvas::register as register_font;
 pub use density::{Grid, density};
 pub use picture::Picture;
 pub use samples::{Panel, samples};

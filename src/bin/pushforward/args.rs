@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
+use pushforward::audit::Precision;
 use pushforward::data::Missing;
 use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Say what a model file holds
     Info(InfoArgs),
+    /// Prove the mathematics with numbers: one row a claim, with its bound and its verdict
+    Audit(AuditArgs),
     /// Time fixed workloads beside the machine's multiply-add peak, one line of JSON each
     Bench(BenchArgs),
 }
@@ -208,6 +211,21 @@ pub(crate) struct SolverArgs {
 pub(crate) struct InfoArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditArgs {
+    /// A file that `train` wrote: its own network is audited [default: the crate is]
+    pub(crate) model: Option<PathBuf>,
+    /// Only these equations or claims, for example E18,E21.mass
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Numbers to compute with: f64 or f32, each with its own bounds
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F64)]
+    pub(crate) real: Precision,
+    /// File for one self-contained page with every formula, number and picture
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

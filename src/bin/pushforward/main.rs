@@ -1,6 +1,7 @@
 //! The program `pushforward`: train, sample, score and look at flows from the command line.
 
 mod args;
+mod audit;
 mod bench;
 mod console;
 mod demo;
@@ -56,6 +57,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Sample(args) => sample::run(args, common),
         Command::Score(args) => score::run(args, common),
         Command::Info(args) => info::run(args, common),
+        Command::Audit(args) => audit::run(args, common),
         Command::Bench(args) => bench::run(args, common),
     })
 }
