@@ -12,7 +12,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Contents, Kind, Loaded};
 use crate::coupling::Coupling;
 use crate::data::Standardize;
 use crate::error::{Error, Result};
@@ -63,11 +63,10 @@ pub struct Flow {
     record: Option<TrainingRecord>,
 }
 
-/// What stands in a model's file.
+/// What stands in a model's file beside the parameters.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Stored {
     shape: MlpShape,
-    parameters: Vec<f32>,
     path: AffinePath,
     source: Source,
     standardize: Standardize,
@@ -275,9 +274,9 @@ impl Flow {
     /// Writes the flow to a file, which is replaced only once the new one is complete.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written.
+    /// [`Error::Io`] if it cannot be written, [`Error::Setting`] if the names of its columns fill more than 64 MiB.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        checkpoint::write(path.as_ref(), &self.stored())
+        self.contents()?.write(path.as_ref())
     }
 
     /// Reads a flow from a file.
@@ -286,7 +285,7 @@ impl Flow {
     /// [`Error::Io`] if it cannot be read, [`Error::Format`] if it is no model or damaged.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::restore(checkpoint::read(path)?, path)
+        Self::restore(checkpoint::read(path, Kind::Model)?)
     }
 
     /// Reads a flow from the bytes of a file; `file` is named in errors.
@@ -294,35 +293,41 @@ impl Flow {
     /// # Errors
     /// [`Error::Format`] if they are no model, or damaged.
     pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
-        Self::restore(checkpoint::decode(bytes, file)?, file)
+        Self::restore(checkpoint::decode(bytes, file, Kind::Model)?)
     }
 
-    fn stored(&self) -> Stored {
-        Stored {
+    /// The bytes of the file that [`Flow::save`] writes.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the names of its columns fill more than 64 MiB.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(self.contents()?.to_bytes())
+    }
+
+    fn contents(&self) -> Result<Contents<'_>> {
+        let stored = Stored {
             shape: self.velocity.shape().clone(),
-            parameters: self.velocity.parameters().to_vec(),
             path: self.path,
             source: self.source,
             standardize: self.standardize.clone(),
             header: self.header.clone(),
             record: self.record.clone(),
-        }
+        };
+        let contents = Contents::new(Kind::Model).fields("model", &stored)?;
+        Ok(contents.numbers("parameters", self.velocity.parameters()))
     }
 
     /// Checks what a file said before it is believed.
-    fn restore(stored: Stored, file: &Path) -> Result<Self> {
-        let Stored { shape, parameters, path, source, standardize, header, record } = stored;
+    fn restore(mut loaded: Loaded) -> Result<Self> {
+        let Stored { shape, path, source, standardize, header, record } = loaded.fields("model")?;
+        let parameters = loaded.numbers("parameters")?;
+        loaded.end()?;
         let build = || -> Result<Self> {
             let velocity = Mlp::from_parameters(shape, parameters)?;
             let flow =
                 Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
             Ok(Self { record, ..flow })
         };
-        build().map_err(|e| Error::Format {
-            file: file.into(),
-            what: "model",
-            found: e.to_string(),
-            remedy: "its parts do not fit together: train it again",
-        })
+        build().map_err(|e| loaded.bad(e.to_string(), "its parts do not fit together: train it again"))
     }
 }

@@ -178,7 +178,7 @@ fn a_table_goes_through_the_whole_pipeline_with_its_header() {
     let info = folder.json(&["info", "m.pf"]);
     assert_eq!(info["header"].as_array().unwrap().len(), 4);
     assert_eq!((&info["training"]["steps"], &info["training"]["rows"]), (&400.into(), &342.into()));
-    assert_eq!(info["crc32"], format!("{:08x}", crc32fast::hash(&folder.bytes("m.pf"))));
+    assert_eq!(info["sha256"], pushforward::checkpoint::sha256(&folder.bytes("m.pf")));
     assert_eq!(info["parameters"], trained["parameters"]);
     let text = folder.succeeds(&["info", "m.pf"]);
     for word in ["condot", "independent", "normal", "silu", "raw", "body_mass_g", "training.lr_schedule"] {

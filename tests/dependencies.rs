@@ -12,18 +12,19 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Crates in the core's tree, besides itself.
-const MOST_CORE_CRATES: usize = 37;
+/// Crates in the core's tree, besides itself. Eight of them are `sha2` and what it needs, small crates of the RustCrypto
+/// project: a checksum of 32 bits misses one damage in 4 billion, and cannot say that two tables are the same.
+const MOST_CORE_CRATES: usize = 43;
 
 /// The direct dependencies of the core: each new one is a decision.
 const CORE: [&str; 10] = [
     "bincode",
-    "crc32fast",
     "rand",
     "rand_distr",
     "rand_xoshiro",
     "rayon",
     "serde",
+    "sha2",
     "tempfile",
     "thiserror",
     "wide",

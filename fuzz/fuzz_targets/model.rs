@@ -1,27 +1,29 @@
 //! Any bytes as a model: a flow that can be drawn from and scored with, or an error.
 //!
-//! The checksum stops nearly every mutation, so most inputs are put behind a right one: as a payload, and as
-//! changes to the payload of a model that is well formed.
+//! The checksums stop every mutation, so most inputs are put behind right ones: as the fields of a model, as changes to
+//! those of a model that is well formed, and as changes anywhere in its file.
 
 #![no_main]
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use pushforward::{AffinePath, Divergence, Flow, Mlp, Rng, Solver, Source, Tensor, Trainer, checkpoint};
-use serde::ser::{Serialize, SerializeTuple as _, Serializer};
+use pushforward::{AffinePath, Divergence, Flow, Mlp, Rng, Solver, Source, Tensor, Trainer};
+use sha2::{Digest as _, Sha256};
 
 const FILE: &str = "fuzz.pf";
 
-/// Bytes before the payload of a file (head of `checkpoint`).
-const HEADER: usize = 24;
+/// The parts of a file (head of `checkpoint`).
+const HEADER: usize = 64;
+const ENTRY: usize = 80;
 
 /// A larger network is read and left: evaluating it would only be slow.
 const MOST_PARAMETERS: usize = 1 << 12;
 
-/// The payloads of well-formed models: one plain, one with units, names and a record.
-static PAYLOADS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+/// Well-formed models: one plain, one with units, names and a record.
+static MODELS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     let mut rng = Rng::from_seed(0);
     let velocity = Mlp::new(2, &[3], &mut rng).expect("the sizes are in range");
     let plain = Flow::new(velocity.clone(), AffinePath::default(), Source::Normal);
@@ -30,24 +32,29 @@ static PAYLOADS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     let trained = trained.fit(velocity, &rows, &mut rng).expect("three rows can be learnt");
     let names = ["a", "b", "c"].map(str::to_owned).to_vec();
     let trained = trained.with_header(Some(names)).expect("there are three columns");
-    [plain, trained].map(|flow| bytes_of(&flow)[HEADER..].to_vec())
+    [plain, trained].map(|flow| flow.to_bytes().expect("the model is small"))
 });
 
 fuzz_target!(|bytes: &[u8]| {
     read(bytes);
-    read(&behind_a_checksum(bytes));
-    // Three bytes are one change: where (two) and what.
-    for payload in &*PAYLOADS {
-        let mut changed = payload.clone();
+    for model in &*MODELS {
+        let fields = section(model, 0);
+        read(&with_fields(model, bytes));
+        // Three bytes are one change: where (two) and what.
+        let (mut changed, mut payload) = (model.clone(), model[fields.clone()].to_vec());
         for change in bytes.chunks_exact(3) {
-            let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % changed.len();
-            changed[at] = change[2];
+            let at = usize::from(u16::from_le_bytes([change[0], change[1]]));
+            changed[at % model.len()] = change[2];
+            payload[at % fields.len()] = change[2];
         }
-        read(&behind_a_checksum(&changed));
-        // And the rest of the input in place of the payload's end.
+        read(&changed);
+        hash(&mut changed);
+        read(&changed);
+        read(&with_fields(model, &payload));
+        // And the rest of the input in place of the fields' end.
         if let Some((&[low, high], end)) = bytes.split_first_chunk::<2>() {
-            let kept = usize::from(u16::from_le_bytes([low, high])) % payload.len();
-            read(&behind_a_checksum(&[&payload[..kept], end].concat()));
+            let kept = usize::from(u16::from_le_bytes([low, high])) % fields.len();
+            read(&with_fields(model, &[&model[fields][..kept], end].concat()));
         }
     }
 });
@@ -69,30 +76,47 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// The bytes of a flow's file.
-fn bytes_of(flow: &Flow) -> Vec<u8> {
-    let folder = std::env::temp_dir();
-    let file = folder.join(format!("pushforward-fuzz-{}.pf", std::process::id()));
-    flow.save(&file).expect("the temporary folder can be written");
-    let bytes = std::fs::read(&file).expect("what was written can be read");
-    std::fs::remove_file(&file).expect("what was written can be removed");
-    bytes
+/// Where section i of a model stands.
+fn section(model: &[u8], i: usize) -> Range<usize> {
+    let at = HEADER + i * ENTRY + 32;
+    let start = number(model, at);
+    start..start.saturating_add(number(model, at + 8))
 }
 
-/// A file with this payload, whose length and checksum are right.
-fn behind_a_checksum(payload: &[u8]) -> Vec<u8> {
-    checkpoint::encode(&Raw(payload), Path::new(FILE)).expect("the payload is small")
+/// A number of the header; one that is too large is as good as any other.
+fn number(model: &[u8], at: usize) -> usize {
+    u64::from_le_bytes(model[at..at + 8].try_into().expect("eight bytes")) as usize
 }
 
-/// Bytes that are written as they are: a tuple has no length before it.
-struct Raw<'a>(&'a [u8]);
-
-impl Serialize for Raw<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut tuple = serializer.serialize_tuple(self.0.len())?;
-        for byte in self.0 {
-            tuple.serialize_element(byte)?;
-        }
-        tuple.end()
+/// The same model with other fields, and everything about them right.
+fn with_fields(model: &[u8], fields: &[u8]) -> Vec<u8> {
+    let (old, numbers) = (section(model, 0), section(model, 1));
+    let mut file = model[..old.start].to_vec();
+    file.extend(fields);
+    file.resize(file.len().next_multiple_of(HEADER), 0);
+    let offset = file.len();
+    file.extend(&model[numbers.clone()]);
+    let entry = HEADER + 32;
+    for (at, number) in [
+        (entry + 8, fields.len()),
+        (entry + ENTRY, offset),
+        (24, offset + numbers.len()),
+    ] {
+        file[at..at + 8].copy_from_slice(&(number as u64).to_le_bytes());
     }
+    hash(&mut file);
+    file
+}
+
+/// Makes the checksums right that are found where they belong.
+fn hash(file: &mut [u8]) {
+    for i in 0..2 {
+        let Range { start, end } = section(file, i);
+        if let Some(content) = file.get(start..end.max(start)) {
+            let hash = Sha256::digest(content);
+            file[HEADER + i * ENTRY + 48..HEADER + (i + 1) * ENTRY].copy_from_slice(&hash);
+        }
+    }
+    let hash = Sha256::new().chain_update(&file[..32]).chain_update(&file[HEADER..HEADER + 2 * ENTRY]).finalize();
+    file[32..HEADER].copy_from_slice(&hash);
 }

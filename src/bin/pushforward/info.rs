@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use comfy_table::{Table, presets};
-use pushforward::{Error, Flow, Simd, SimdLevel};
+use pushforward::{Error, Flow, Simd, SimdLevel, checkpoint};
 use serde_json::{Value, json};
 
 use crate::args::{Common, InfoArgs};
@@ -30,7 +30,7 @@ fn facts(flow: &Flow, bytes: &[u8]) -> Value {
         .collect();
     json!({
         "bytes": bytes.len(),
-        "crc32": format!("{:08x}", crc32fast::hash(bytes)),
+        "sha256": checkpoint::sha256(bytes),
         "dim": flow.dim(),
         "header": flow.header(),
         "model_dim": shape.dim,
