@@ -8,11 +8,15 @@
 //! A symbolic link is followed, so that the link stays and the file it names is replaced. The
 //! permissions of an existing file are kept, its owner and its hard links are not. What is no regular
 //! file (a pipe, a device such as `/dev/stdout`) cannot be replaced and is written directly. A process
-//! that is killed leaves the temporary file, `.pushforward-` and six letters, behind.
+//! that is killed leaves the temporary file, `.pushforward-` and six letters, behind; one that ends itself
+//! can remove it by [`remove_unfinished`]. For that the names of these files are kept for the whole process: a
+//! signal does not know who was writing.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::{Builder, NamedTempFile};
 
@@ -20,6 +24,34 @@ use crate::error::{Error, Result};
 
 /// As many symbolic links are followed as Linux follows itself (path_resolution(7)).
 const MAX_LINKS: usize = 40;
+
+/// The temporary files that are neither in place nor removed.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes every temporary file of this process and lets none begin or be put in place: for a process that is about to end in
+/// the middle of its work, as after a second Ctrl-C. Whoever writes a file afterwards waits for ever.
+pub fn remove_unfinished() {
+    let files = unfinished();
+    for file in files.iter() {
+        // One that is gone already needs no removal, and of another nobody is left to be told.
+        let _ = fs::remove_file(file);
+    }
+    std::mem::forget(files);
+}
+
+/// The place of a temporary file among those that are not finished.
+#[derive(Debug)]
+struct Listed(PathBuf);
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        unfinished().remove(&self.0);
+    }
+}
 
 /// A file that replaces its target only when it is complete; dropped without
 /// [`commit`](Self::commit), it is gone and the target is as before. Writing to it is buffered.
@@ -49,7 +81,7 @@ pub struct AtomicFile {
 #[derive(Debug)]
 enum Out {
     /// A regular file: into `file` first, which becomes `target`.
-    Replaced { file: NamedTempFile, target: PathBuf },
+    Replaced { file: NamedTempFile, target: PathBuf, listed: Listed },
     /// A pipe or a device.
     Direct(File),
 }
@@ -139,13 +171,14 @@ fn begin(path: &Path) -> io::Result<Out> {
                 return Ok(Out::Direct(existing));
             }
             let target = fs::canonicalize(path)?;
-            let file = temporary(&target)?;
+            let (file, listed) = temporary(&target)?;
             fs::set_permissions(file.path(), metadata.permissions())?;
-            Ok(Out::Replaced { file, target })
+            Ok(Out::Replaced { file, target, listed })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let target = follow_links(path)?;
-            Ok(Out::Replaced { file: temporary(&target)?, target })
+            let (file, listed) = temporary(&target)?;
+            Ok(Out::Replaced { file, target, listed })
         }
         Err(error) => Err(error),
     }
@@ -171,7 +204,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// A temporary file beside `target`, with the permissions of an ordinary new file.
-fn temporary(target: &Path) -> io::Result<NamedTempFile> {
+fn temporary(target: &Path) -> io::Result<(NamedTempFile, Listed)> {
     let folder = folder_of(target);
     if target.file_name().is_none() || target.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
     {
@@ -185,20 +218,27 @@ fn temporary(target: &Path) -> io::Result<NamedTempFile> {
     options.read(true).write(true).create_new(true);
     // `tempfile` adds the temporary name, which helps nobody, to what the system said: keep the latter.
     let mut system = None;
+    let mut files = unfinished();
     let made = Builder::new().prefix(".pushforward-").make_in(folder, |path| {
         let opened = options.open(path);
         system = opened.as_ref().err().and_then(io::Error::raw_os_error);
         opened
     });
-    made.map_err(|error| system.map_or(error, io::Error::from_raw_os_error))
+    let file = made.map_err(|error| system.map_or(error, io::Error::from_raw_os_error))?;
+    files.insert(file.path().to_path_buf());
+    let listed = Listed(file.path().to_path_buf());
+    Ok((file, listed))
 }
 
 fn finish(out: Out) -> io::Result<()> {
     match out {
         Out::Direct(mut file) => file.flush(),
-        Out::Replaced { file, target } => {
+        Out::Replaced { file, target, listed } => {
             file.as_file().sync_all()?;
+            let mut files = unfinished();
             file.persist(&target).map_err(|error| error.error)?;
+            files.remove(&listed.0);
+            drop(files);
             sync_folder(folder_of(&target))
         }
     }

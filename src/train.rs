@@ -14,7 +14,10 @@
 //! A loss or gradient that is not finite ends the run with [`Error::Diverged`]; [`Run::flow`] then still gives the
 //! last parameters whose loss was finite.
 
+mod state;
+
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
@@ -43,7 +46,8 @@ const LARGEST_BATCH: usize = 1 << 24;
 const RECENT: usize = 100;
 
 /// Whether the data are brought to mean 0 and standard deviation 1 before the network sees them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Standardization {
     /// Yes: mean and standard deviation of each column become part of the model.
     #[default]
@@ -65,7 +69,8 @@ pub enum Standardization {
 /// assert_eq!(flow.sample(10, &Solver::midpoint().steps(10), &mut rng)?.x.rows(), 10);
 /// # Ok::<(), pushforward::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+// Every field is a setting that a resumed training is held to (train/state.rs).
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Trainer {
     path: AffinePath,
     source: Source,
@@ -211,6 +216,7 @@ impl Trainer {
             done: 0,
             losses: VecDeque::with_capacity(RECENT),
             state: State::Running,
+            fingerprint: OnceLock::new(),
             trainer: self,
         })
     }
@@ -264,6 +270,8 @@ pub struct Run {
     done: u64,
     losses: VecDeque<f64>,
     state: State,
+    /// Of the data, once it was needed.
+    fingerprint: OnceLock<String>,
 }
 
 /// Whether a training goes on.

@@ -28,7 +28,8 @@ struct Section<'a> {
 #[derive(Debug)]
 enum Data<'a> {
     Fields(Vec<u8>),
-    Numbers(&'a [f32]),
+    /// One part after the other.
+    Numbers(Vec<&'a [f32]>),
 }
 
 impl<'a> Contents<'a> {
@@ -60,7 +61,16 @@ impl<'a> Contents<'a> {
     /// As [`Contents::fields`].
     #[must_use]
     pub fn numbers(self, name: &'static str, numbers: &'a [f32]) -> Self {
-        self.with(name, Data::Numbers(numbers))
+        self.parts(name, [numbers])
+    }
+
+    /// Adds numbers that lie in several places.
+    ///
+    /// # Panics
+    /// As [`Contents::fields`].
+    #[must_use]
+    pub fn parts(self, name: &'static str, parts: impl IntoIterator<Item = &'a [f32]>) -> Self {
+        self.with(name, Data::Numbers(parts.into_iter().collect()))
     }
 
     fn with(mut self, name: &'static str, data: Data<'a>) -> Self {
@@ -152,14 +162,14 @@ impl Data<'_> {
     fn length(&self) -> u64 {
         match self {
             Self::Fields(bytes) => bytes.len() as u64,
-            Self::Numbers(numbers) => size_of_val(*numbers) as u64,
+            Self::Numbers(parts) => parts.iter().map(|part| size_of_val(*part) as u64).sum(),
         }
     }
 
     fn pieces(&self, mut to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         match self {
             Self::Fields(bytes) => to(bytes),
-            Self::Numbers(numbers) => pieces(numbers, to),
+            Self::Numbers(parts) => parts.iter().try_for_each(|part| pieces(part, &mut to)),
         }
     }
 }

@@ -120,7 +120,47 @@ struct LayerState<R> {
     squares: Vec<f64>,
 }
 
+/// What the optimiser remembers of each parameter, in the words that a file uses: the parameter before the last step, m, v,
+/// and the average.
+pub(crate) const MEMORY: [&str; 4] = ["previous", "mean", "square", "average"];
+
+impl<R> LayerState<R> {
+    /// In the order of [`MEMORY`].
+    fn memory(&self) -> [&[R]; MEMORY.len()] {
+        [&self.previous, &self.m, &self.v, &self.average]
+    }
+
+    fn memory_mut(&mut self) -> [&mut [R]; MEMORY.len()] {
+        [&mut self.previous, &mut self.m, &mut self.v, &mut self.average]
+    }
+}
+
 impl<R: Real> Optimizer<R> {
+    /// One of [`MEMORY`], layer after layer.
+    pub(crate) fn memory(&self, which: usize) -> impl Iterator<Item = &[R]> {
+        self.layers.iter().map(move |layer| layer.memory()[which])
+    }
+
+    /// Goes on after `steps` steps with what was remembered then, in the order of [`MEMORY`]. False, and nothing is changed, if it is
+    /// not of this optimiser: another number of parameters, or an average where none is kept.
+    pub(crate) fn remember(&mut self, steps: u64, memory: &[Vec<R>; MEMORY.len()]) -> bool {
+        let lengths = |which: usize| self.memory(which).map(<[R]>::len).sum::<usize>();
+        if !memory.iter().enumerate().all(|(which, numbers)| numbers.len() == lengths(which)) {
+            return false;
+        }
+        for (which, numbers) in memory.iter().enumerate() {
+            let mut rest = numbers.as_slice();
+            for layer in &mut self.layers {
+                let own = &mut *layer.memory_mut()[which];
+                let (part, others) = rest.split_at(own.len());
+                own.copy_from_slice(part);
+                rest = others;
+            }
+        }
+        self.steps = steps;
+        true
+    }
+
     /// Starts at the parameters of `weights`.
     #[must_use]
     pub fn new(settings: Adam, weights: &Weights<R>) -> Self {

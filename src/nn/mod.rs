@@ -5,6 +5,7 @@ mod embed;
 mod mlp;
 mod schedule;
 
+pub(crate) use adam::MEMORY;
 pub use adam::{Adam, Optimizer};
 pub use embed::TimeEmbedding;
 pub use mlp::{Mlp, MlpShape, MlpVars};

@@ -19,7 +19,9 @@ use crate::input::Data;
 /// Flow matching on a CPU: learn a velocity field from data, draw samples, score rows.
 #[derive(Debug, Parser)]
 #[command(name = "pushforward", version)]
-#[command(after_help = "Exit status: 0 done, 1 the run failed, 2 wrong usage, 130 after Ctrl-C.")]
+#[command(
+    after_help = "Exit status: 0 done, 1 the run failed, 2 wrong usage, 130 after Ctrl-C, 143 after SIGTERM."
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -129,6 +131,13 @@ pub(crate) struct TrainArgs {
     /// Bring columns to mean 0 and standard deviation 1 for the network: on or off
     #[arg(long, value_name = "on|off", action = ArgAction::Set, default_value = "on", value_parser = on_or_off)]
     pub(crate) standardize: bool,
+    /// Keep the state beside the model, in MODEL.train, after every N steps and when the run is interrupted; it is removed when
+    /// the model is complete
+    #[arg(long, value_name = "N")]
+    pub(crate) checkpoint_every: Option<NonZeroU64>,
+    /// Go on from MODEL.train, on any number of threads: the model is the same to the byte; without a state start anew
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// File for the course of the training, JSON lines: at most about 1000 of its steps
     #[arg(long, value_name = "FILE.jsonl")]
     pub(crate) log: Option<PathBuf>,

@@ -19,7 +19,7 @@ use clap::Parser as _;
 use pushforward::Error;
 
 use crate::args::{Args, Command};
-use crate::console::{INTERRUPTED, Interrupted, Usage, warn};
+use crate::console::{Interrupted, Usage, listen, warn};
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -49,6 +49,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if threads > MOST_THREADS {
         return Err(Usage("--threads takes at most 1024").into());
     }
+    listen()?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let common = &args.common;
     pool.context("cannot start the threads")?.install(|| match &args.command {
@@ -70,8 +71,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn status(error: &anyhow::Error) -> u8 {
-    if error.is::<Interrupted>() {
-        return INTERRUPTED;
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        return interrupted.status();
     }
     match error.downcast_ref() {
         Some(Error::Setting { .. } | Error::Unknown { .. } | Error::Simd { .. }) => WRONG_USAGE,

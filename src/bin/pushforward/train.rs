@@ -1,7 +1,7 @@
 //! `pushforward train`: fits a velocity to the rows of a table.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,9 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     if args.output == Path::new("-") {
         return Err(Usage("a model is written to a file: give its name with -o").into());
     }
-    for output in std::iter::once(&args.output).chain(&args.log) {
+    let state = beside(&args.output, "train");
+    let states = (args.resume || args.checkpoint_every.is_some()).then_some(&state);
+    for output in std::iter::once(&args.output).chain(&args.log).chain(states) {
         drop(AtomicFile::create(output)?);
     }
 
@@ -59,18 +61,31 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     let constants = describe(&table, &standardize, common);
     let velocity = Mlp::initialize(shape(standardize.model_dim()), &mut rng)?.with_simd(simd);
     let parameters = velocity.parameters().len();
-    let run = trainer(args, adam, standardization).start(velocity, &table.values, &mut rng)?;
+    let mut run = trainer(args, adam, standardization).start(velocity, &table.values, &mut rng)?;
 
     let Table { header, values, dropped } = table;
     let (rows, columns) = (values.rows(), values.cols());
     drop(values); // the run has its own
+    let course = if args.resume { resume(&mut run, &state)? } else { None };
+    if states.is_some() && course.is_none() && state.exists() {
+        let state = state.display();
+        warn(format_args!(
+            "warning: {state} is of an earlier run, which --resume would go on with: it will be replaced"
+        ));
+    }
+    let resumed = run.steps_done();
     let start = Instant::now();
-    let flow = Training { args, common, header, start }.go(run)?;
+    let course = course.unwrap_or_default();
+    let flow = Training { args, common, header, start, before: seconds_of(&course), state: &state, course }
+        .go(run)?;
     let seconds = start.elapsed().as_secs_f64();
     flow.save(&args.output)?;
+    if states.is_some() {
+        remove(&state)?;
+    }
 
     let record = flow.record().context("a trained model has a record")?;
-    let steps_per_s = f64::from(u32::try_from(record.steps).unwrap_or(u32::MAX)) / seconds;
+    let steps_per_s = f64::from(u32::try_from(record.steps - resumed).unwrap_or(u32::MAX)) / seconds;
     common.say(format_args!(
         "{} steps of {} rows in {seconds:.1} s ({steps_per_s:.0} steps/s), loss {:.4}: {}",
         record.steps,
@@ -86,6 +101,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         "constants": constants,
         "parameters": parameters,
         "steps": record.steps,
+        "resumed_after": resumed,
         "batch": record.batch,
         "seed": record.seed,
         "simd": record.simd,
@@ -125,45 +141,83 @@ fn describe(table: &Table, standardize: &Standardize, common: &Common) -> Vec<St
     standardize.constants().into_iter().map(|j| names[j].clone()).collect()
 }
 
+/// Goes on from a state, if there is one: the lines of the log until then.
+fn resume(run: &mut Run, state: &Path) -> Result<Option<String>, Error> {
+    match run.resume(state) {
+        Ok(course) => {
+            let (done, steps, state) = (run.steps_done(), run.steps(), state.display());
+            warn(format_args!("resumed after {done} of {steps} steps from {state}"));
+            Ok(Some(course))
+        }
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            warn(format_args!("there is no {}: the training starts anew", state.display()));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The time at the end of a log.
+fn seconds_of(course: &str) -> f64 {
+    let last = course.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    last.and_then(|line| line["seconds"].as_f64()).unwrap_or(0.0)
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(Error::Io { action: "remove", path: path.into(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The loop and what it leaves behind when it does not come to its end.
 struct Training<'a> {
     args: &'a TrainArgs,
     common: &'a Common,
     header: Option<Vec<String>>,
     start: Instant,
+    /// Seconds of the runs that this one goes on from.
+    before: f64,
+    state: &'a Path,
+    /// The lines of the log so far.
+    course: String,
 }
 
 impl Training<'_> {
-    fn go(self, mut run: Run) -> anyhow::Result<Flow> {
+    fn go(mut self, mut run: Run) -> anyhow::Result<Flow> {
         let interrupt = Interrupt::watch()?;
-        let mut log = self.args.log.as_deref().map(AtomicFile::create).transpose()?;
+        let log = self.args.log.as_deref().map(AtomicFile::create).transpose()?;
         let bar = self.common.progress(run.steps());
-        if let Err(error) = self.steps(&mut run, &interrupt, log.as_mut(), &bar) {
+        if let Err(error) = self.steps(&mut run, &interrupt, &bar) {
             bar.abandon();
             return Err(self.rescue(&run, error));
         }
         bar.finish_and_clear();
         let flow = run.flow()?.with_header(self.header)?;
-        if let Some(log) = log {
+        if let Some(mut log) = log {
+            let path = log.path().to_path_buf();
+            let written = log.write_all(self.course.as_bytes());
+            written.map_err(|source| Error::Io { action: "write", path, source })?;
             log.commit()?;
         }
         Ok(flow)
     }
 
-    fn steps(
-        &self,
-        run: &mut Run,
-        interrupt: &Interrupt,
-        mut log: Option<&mut AtomicFile>,
-        bar: &ProgressBar,
-    ) -> anyhow::Result<()> {
+    fn steps(&mut self, run: &mut Run, interrupt: &Interrupt, bar: &ProgressBar) -> anyhow::Result<()> {
         let every = run.steps().div_ceil(LOG_LINES);
+        let checkpoint_every = self.args.checkpoint_every.map_or(u64::MAX, u64::from);
         let mut shown = Instant::now();
         while !run.is_done() {
             interrupt.check()?;
             let step = run.step()?;
-            if let Some(log) = log.as_deref_mut().filter(|_| step.step % every == 0 || run.is_done()) {
-                self.write_line(log, &step)?;
+            if step.step % every == 0 || run.is_done() {
+                self.note(&step);
+            }
+            if step.step.is_multiple_of(checkpoint_every) && !run.is_done() {
+                run.save_state(self.state, &self.course)?;
             }
             if shown.elapsed() > REFRESH {
                 shown = Instant::now();
@@ -174,31 +228,44 @@ impl Training<'_> {
         Ok(())
     }
 
-    fn write_line(&self, log: &mut AtomicFile, step: &Step) -> Result<(), Error> {
+    /// Adds a line to the log.
+    fn note(&mut self, step: &Step) {
         let line = json!({
             "step": step.step,
             "loss": step.loss,
             "lr": step.lr,
             "gradient_norm": step.gradient_norm,
-            "seconds": self.start.elapsed().as_secs_f64(),
+            "seconds": self.before + self.start.elapsed().as_secs_f64(),
         });
-        let path = log.path().to_path_buf();
-        writeln!(log, "{line}").map_err(|source| Error::Io { action: "write", path, source })
+        self.course += &format!("{line}\n");
     }
 
-    /// Keeps the last good model of a run that ended early, beside the one it was to write.
+    /// Keeps the state of a run that was interrupted, if states are wanted, and else the last good model of a run that ended
+    /// early, beside the one it was to write.
     fn rescue(self, run: &Run, error: anyhow::Error) -> anyhow::Error {
+        let (interrupted, states) =
+            (error.is::<Interrupted>(), self.args.resume || self.args.checkpoint_every.is_some());
+        if interrupted && states {
+            let (done, steps, state) = (run.steps_done(), run.steps(), self.state.display());
+            return error.context(match run.save_state(self.state, &self.course) {
+                Ok(()) => format!(
+                    "the state after {done} of {steps} steps is {state}: the same command line with --resume goes on from it"
+                ),
+                Err(failed) => format!("the state after {done} steps could not be kept ({failed}); an older one may be {state}"),
+            });
+        }
         if !error.is::<Interrupted>() && !matches!(error.downcast_ref(), Some(Error::Diverged { .. })) {
             return error;
         }
-        let (target, kept) = (self.args.output.display(), last_good(&self.args.output));
+        let (target, kept) = (self.args.output.display(), beside(&self.args.output, "last-good"));
         let saved =
             run.flow().and_then(|flow| flow.with_header(self.header)).and_then(|flow| flow.save(&kept));
         let (done, steps) = (run.steps_done(), run.steps());
         error.context(match saved {
             Ok(()) => {
+                let hint = if interrupted { "; with --checkpoint-every N it could be resumed" } else { "" };
                 format!(
-                    "{target} was not written, the model after {done} of {steps} steps is {}",
+                    "{target} was not written, the model after {done} of {steps} steps is {}{hint}",
                     kept.display()
                 )
             }
@@ -207,9 +274,10 @@ impl Training<'_> {
     }
 }
 
-/// The name of the model that a failed run leaves: `MODEL.last-good`.
-fn last_good(model: &Path) -> PathBuf {
+/// The name of a file that stands beside the model: `MODEL.train`, its state, or `MODEL.last-good`, what a failed run leaves.
+fn beside(model: &Path, word: &str) -> PathBuf {
     let mut name: OsString = model.into();
-    name.push(".last-good");
+    name.push(".");
+    name.push(word);
     name.into()
 }
