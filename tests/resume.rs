@@ -2,6 +2,7 @@
 //! SIGTERM and SIGKILL at random moments. `tests/kills.sh` kills 200 times.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "the count of kills is what the script is run for")]
 
 use std::path::Path;
 
@@ -307,7 +308,7 @@ mod program {
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())
             .collect();
         assert_eq!(steps, (1..=600).collect::<Vec<_>>(), "each step of the log once");
-        println!(
+        eprintln!(
             "{starts} starts, {killed} killed, {completed} complete before their kill: all with the same bytes"
         );
     }
