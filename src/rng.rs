@@ -38,6 +38,8 @@ pub enum Purpose {
     Source,
     /// Projections, subsets and splits of a metric.
     Metric,
+    /// Directions along which a divergence is estimated.
+    Probe,
 }
 
 /// The key from which all random numbers of a program are derived.

@@ -17,7 +17,7 @@ use std::alloc::System;
 use std::hint::black_box;
 
 use pushforward::data::toy;
-use pushforward::field::Worker;
+use pushforward::field::{ProbeLaw, Probes, Worker};
 use pushforward::nn::Adam;
 use pushforward::ode::{Integration, ROWS_PER_BLOCK};
 use pushforward::rng::Purpose;
@@ -84,8 +84,8 @@ fn step_all(blocks: &mut [Integration<'_, f32>]) {
     blocks.par_iter_mut().for_each(|block| assert!(!block.step().unwrap(), "it must not be at its end"));
 }
 
-/// A network whose rows carry its divergence, as for log-densities.
-struct Augmented<'a>(&'a Mlp);
+/// A network whose rows carry its divergence, or estimates of it, as for log-densities.
+struct Augmented<'a>(&'a Mlp, Option<Probes>);
 
 impl VectorField<f32> for Augmented<'_> {
     fn dim(&self) -> usize {
@@ -97,7 +97,10 @@ impl VectorField<f32> for Augmented<'_> {
     }
 
     fn worker(&self, rows: usize) -> Box<dyn Worker<f32> + '_> {
-        self.0.divergence_worker(rows)
+        match self.1 {
+            None => self.0.divergence_worker(rows),
+            Some(probes) => self.0.probe_worker(rows, probes),
+        }
     }
 }
 
@@ -124,10 +127,14 @@ fn steps_allocate_nothing() {
             }
             let mut sampled = blocks(velocity);
             assert_eq!(steady(pool, || step_all(&mut sampled)), 0, "sampling, {on}");
-            let augmented = Augmented(velocity);
-            let mut scored = blocks(&augmented);
-            assert_eq!(steady(pool, || step_all(&mut scored)), 0, "scoring, {on}");
-            assert!(scored[0].carry().iter().all(|&carry| carry != 0.0), "a divergence was found, {on}");
+            let streams = Rng::from_seed(4).fork(Purpose::Probe);
+            let probes = Probes { streams, first_row: 0, count: 3, law: ProbeLaw::Gaussian };
+            for probes in [None, Some(probes)] {
+                let augmented = Augmented(velocity, probes);
+                let mut scored = blocks(&augmented);
+                assert_eq!(steady(pool, || step_all(&mut scored)), 0, "scoring, {on}");
+                assert!(scored[0].carry().iter().all(|&carry| carry != 0.0), "a divergence was found, {on}");
+            }
         }
     }
 

@@ -136,7 +136,7 @@ proptest! {
         let velocity = flow.velocity(AffinePath::default());
         let x_1 = flow.map(&normal(8, target.dim(), seed)).unwrap();
         let solver = Solver::rk4().steps(STEPS);
-        let scores = log_density(&velocity, Source::Normal, &x_1, Divergence::Exact, &solver).unwrap();
+        let scores = log_density(&velocity, Source::Normal, &x_1, Divergence::Exact, &solver, &mut Rng::from_seed(0)).unwrap();
         let exact = flow.log_density(&x_1).unwrap();
         for i in 0..x_1.rows() {
             let wanted = target.log_density(x_1.row(i));

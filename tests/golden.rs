@@ -7,7 +7,7 @@ use pushforward::nn::{Adam, MlpShape, Optimizer};
 use pushforward::objective::{self, Objective};
 use pushforward::path::PathSample;
 use pushforward::{
-    AffinePath, DifferentiableField, Divergence, Mlp, Real, Simd, SimdLevel, Solver, Source, Tensor,
+    AffinePath, DifferentiableField, Divergence, Mlp, Real, Rng, Simd, SimdLevel, Solver, Source, Tensor,
     VectorField,
 };
 
@@ -345,7 +345,9 @@ fn log_densities_are_those_of_pytorch() {
         let x_1 = matrix(&wanted.x_1, rows);
         let back = solver.solve(&mlp, &x_1, 1.0..0.0).unwrap();
         assert_close("x_0", back.x.as_slice(), &wanted.x_0, LIKELIHOOD_BOUND);
-        let scores = log_density(&mlp, Source::Normal, &x_1, Divergence::Exact, &solver).unwrap();
+        let scores =
+            log_density(&mlp, Source::Normal, &x_1, Divergence::Exact, &solver, &mut Rng::from_seed(0))
+                .unwrap();
         assert_close("log-density", &scores.log_density, &wanted.log_density, LIKELIHOOD_BOUND);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use pushforward::autodiff::{Derivatives, DivergenceReplay, Replay, Tape, Var, Weights};
+use pushforward::field::{ProbeLaw, Probes};
 use pushforward::kernel::Activation;
 use pushforward::nn::MlpShape;
 use pushforward::rng::{Purpose, Rng, Stream};
@@ -226,6 +227,29 @@ proptest! {
             assert_eq!(u, plain_u);
             for (found, wanted) in rate.iter().zip(&plain_rate) {
                 assert_close("tr(du/dx)", *found, *wanted, 0.0, TRANSPOSE_BOUND);
+            }
+            for law in [ProbeLaw::Rademacher, ProbeLaw::Gaussian] {
+                let streams = Rng::from_seed(seed).fork(Purpose::Probe);
+                let probes = Probes { streams, first_row: 3, count: k + 1, law };
+                let (mut rate, mut plain_rate) = (vec![0.0; rows * (k + 1)], vec![0.0; rows * (k + 1)]);
+                let (mut short, mut plain) = (mlp.probe_worker(rows, probes), mlp.along_probes(rows, probes));
+                // All rows, then fewer of them in another order.
+                let all: Vec<usize> = (0..rows).collect();
+                let some: Vec<usize> = (0..rows.div_ceil(2)).map(|i| rows - 1 - i).collect();
+                for picked in [all, some] {
+                    let n = picked.len();
+                    let (x, t, mut u) = (x.slice_rows(0..n), &t[..n], Tensor::zeros(n, d));
+                    let (rate, plain_rate) = (&mut rate[..n * (k + 1)], &mut plain_rate[..n * (k + 1)]);
+                    short.set_rows(&picked);
+                    short.eval_carry(t, &x, &mut u, rate).unwrap();
+                    plain.set_rows(&picked);
+                    plain.eval_carry(t, &x, &mut plain_u.slice_rows(0..n), plain_rate).unwrap();
+                    assert_eq!(u, plain_u.slice_rows(0..n));
+                    for (found, wanted) in rate.iter().zip(&*plain_rate) {
+                        // d² products of numbers of size 1, some of 3.
+                        assert_close("e J e", *found, *wanted, 9.0 * (d * d) as f64, TRANSPOSE_BOUND);
+                    }
+                }
             }
         }
     }

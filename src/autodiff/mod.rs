@@ -14,16 +14,18 @@
 //!
 //! # Shapes
 //! A variable is [B, cols]; its cotangent is [B, cols]; its tangents are [K B, cols], row k B + i the k-th
-//! tangent of row i. In [`DivergenceReplay`] the d tangents of a row stand together: row i d + k.
+//! tangent of row i. In [`DivergenceReplay`] and [`ProbeReplay`] those of a row stand together: row i K + k.
 //!
 //! # Source
 //! A. Griewank, A. Walther, "Evaluating Derivatives", 2nd edition, SIAM 2008.
 
 mod op;
+mod probes;
 mod replay;
 mod tape;
 mod weights;
 
+pub use probes::ProbeReplay;
 pub use replay::{Derivatives, DivergenceReplay, Replay};
 pub use tape::{Tape, Var};
 pub use weights::Weights;

@@ -43,11 +43,11 @@ pub struct Derivatives {
 /// ```
 #[derive(Debug)]
 pub struct Replay<R> {
-    tape: Arc<Tape>,
+    pub(super) tape: Arc<Tape>,
     capacity: usize,
     derivatives: Derivatives,
     values: Vec<Buffer<R>>,
-    slopes: Vec<Option<Buffer<R>>>,
+    pub(super) slopes: Vec<Option<Buffer<R>>>,
     cotangents: Vec<Option<Buffer<R>>>,
     tangents: Vec<Option<Buffer<R>>>,
     started: Vec<bool>,
@@ -61,7 +61,7 @@ impl<R: Real> Replay<R> {
     }
 
     /// As [`Replay::new`]; whether the slopes of activations are kept, from which derivatives are found.
-    fn build(tape: Arc<Tape>, capacity: usize, derivatives: Derivatives, slopes: bool) -> Self {
+    pub(super) fn build(tape: Arc<Tape>, capacity: usize, derivatives: Derivatives, slopes: bool) -> Self {
         let Derivatives { parameters, inputs, tangents } = derivatives;
         let nodes = &tape.nodes;
         let has_slope = |op: &Op| slopes && matches!(op, Op::Linear(linear) if linear.activation.is_some());
@@ -224,7 +224,7 @@ impl<R: Real> Replay<R> {
 }
 
 /// Tangents that are carried through a chain of layers together: enough rows for a product, few enough for the cache.
-const TANGENTS: usize = 256;
+pub(super) const TANGENTS: usize = 256;
 
 /// A tape with the memory to find tr(du/dx) of each row, where u is a chain of linear layers from x: the first may see x
 /// joined with columns that do not depend on it.
@@ -338,7 +338,7 @@ pub(super) struct Buffer<R> {
 }
 
 impl<R: Real> Buffer<R> {
-    fn new(rows: usize, cols: usize) -> Self {
+    pub(super) fn new(rows: usize, cols: usize) -> Self {
         const LINE: usize = 16;
         let whole = cols.next_multiple_of(LINE).max(LINE);
         let stride = if whole.is_multiple_of(8 * LINE) { whole + LINE } else { whole };

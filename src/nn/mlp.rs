@@ -18,9 +18,9 @@
 use std::sync::Arc;
 
 use super::embed::TimeEmbedding;
-use crate::autodiff::{Derivatives, DivergenceReplay, Replay, Tape, Var, Weights};
+use crate::autodiff::{Derivatives, DivergenceReplay, ProbeReplay, Replay, Tape, Var, Weights};
 use crate::error::{Error, Result};
-use crate::field::{DifferentiableField, DifferentialWorker, VectorField, Worker};
+use crate::field::{DifferentiableField, DifferentialWorker, DrawnProbes, Probes, VectorField, Worker};
 use crate::kernel::{Activation, Real, Rows, RowsMut, Simd};
 use crate::rng::{Purpose, Rng};
 use crate::tensor::Tensor;
@@ -269,6 +269,20 @@ impl<R: Real> DifferentiableField<R> for Mlp<R> {
             None => self.trace_by_tangents(rows), // a network without hidden layers
         }
     }
+
+    fn probe_worker(&self, rows: usize, probes: Probes) -> Box<dyn Worker<R> + '_> {
+        let (tape, vars, count) = (Arc::clone(&self.tape), self.vars, probes.count);
+        match ProbeReplay::new(tape, rows, count, vars.x, vars.u) {
+            Some(replay) => Box::new(MlpProbes {
+                mlp: self,
+                replay,
+                drawn: DrawnProbes::new(probes, rows),
+                one: vec![R::ZERO; count * self.shape.dim],
+                count,
+            }),
+            None => self.along_probes(rows, probes),
+        }
+    }
 }
 
 /// Writes t and x into the inputs of a replay, evaluates it, and reads u.
@@ -298,6 +312,14 @@ fn forward<R: Real>(
     Ok(())
 }
 
+fn check_rates(rate: &[f64], expected: usize) -> Result<()> {
+    if rate.len() == expected {
+        return Ok(());
+    }
+    let remedy = "one for each number that a row of x carries";
+    Err(Error::Dimension { what: "rates", expected, found: rate.len(), remedy })
+}
+
 /// A network whose rows carry its divergence.
 struct MlpDivergence<'a, R: Real> {
     mlp: &'a Mlp<R>,
@@ -311,15 +333,40 @@ impl<R: Real> Worker<R> for MlpDivergence<'_, R> {
 
     fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
         self.eval(t, x, u)?;
-        if rate.len() != x.rows() {
-            return Err(Error::Dimension {
-                what: "rates",
-                expected: x.rows(),
-                found: rate.len(),
-                remedy: "one for each row of x",
-            });
-        }
+        check_rates(rate, x.rows())?;
         self.replay.divergence(self.mlp.weights(), rate); // E22
+        Ok(())
+    }
+}
+
+/// A network whose rows carry its derivative along each of their probes.
+struct MlpProbes<'a, R: Real> {
+    mlp: &'a Mlp<R>,
+    replay: ProbeReplay<R>,
+    drawn: DrawnProbes,
+    one: Vec<R>, // [K, d], the probes of one row
+    count: usize,
+}
+
+impl<R: Real> Worker<R> for MlpProbes<'_, R> {
+    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
+        forward(self.mlp, self.replay.replay(), t, x, u)
+    }
+
+    fn carries(&self) -> usize {
+        self.count
+    }
+
+    fn set_rows(&mut self, rows: &[usize]) {
+        self.drawn.set_rows(rows);
+    }
+
+    fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
+        self.eval(t, x, u)?;
+        check_rates(rate, x.rows() * self.count)?;
+        let replay = &mut self.replay;
+        self.drawn.draw(x.rows(), x.cols(), &mut self.one, |i, probes| replay.set_probes(i, probes))?;
+        self.replay.along(self.mlp.weights(), x.rows(), rate); // E22
         Ok(())
     }
 }

@@ -4,10 +4,11 @@
 //! Each row has its own t and h (E24). A step evaluates the stages k_i = u(t + c_i h, x + h sum_j a_ij k_j); the last
 //! one stands at the new x, so that an accepted step hands it on as the first of the next one, and a rejected step keeps
 //! the one it has. The number that a row carries is one more component of the state (E21), with the rate r_i at stage i:
-//! its error counts beside that of x. A row whose rates are all 0 in a step carries nothing there, and only x counts.
+//! its error counts beside that of x. A row whose rates are all 0 in a step carries nothing there, and only x counts. Of
+//! several numbers, estimates of the same thing, the mean is that component.
 //!
 //! # Shapes
-//! A rows of B are still on their way: their x, stages and velocities are [A, d]. They stand without gaps, so that a row
+//! A rows of B are still on their way: their x, stages and velocities are [A, d], what they carry is [A, C]. They stand without gaps, so that a row
 //! that is done costs nothing more; the field is asked for all A at once, each at its own time.
 //!
 //! # Limits
@@ -62,12 +63,15 @@ pub struct AdaptiveIntegration<'a, R: Real = f32> {
     /// The number of row 0 in errors.
     first_row: usize,
     rows: Vec<Row>,             // [A], those on their way
+    places: Vec<usize>,         // [A], their numbers in the batch, for a field that has something for each
+    carries: usize,             // C, how many numbers a row carries
     x: Tensor<R>,               // [A, d]
-    carry: Vec<f64>,            // [A]
+    carry: Vec<f64>,            // [A, C]
+    carried: Vec<f64>,          // [A, C], the same after the step
     times: Vec<R>,              // [A]
     point: Tensor<R>,           // [A, d], where a stage is evaluated
     velocities: Vec<Tensor<R>>, // one [A, d] for each stage, the first one at x
-    rates: Vec<Vec<f64>>,       // one [A] for each stage
+    rates: Vec<Vec<f64>>,       // one [A, C] for each stage
     estimate: Estimate,
     done: Solution<R>, // [B], what is known of all rows; those on their way are not in it yet
     course: Option<Course<R>>,
@@ -94,8 +98,10 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         let (n, d, stages) = (x.rows(), x.cols(), tableau.b.len());
         let weights = |i| [tableau.b[i], pair.error[i], pair.coarse.map_or(0.0, |coarse| coarse[i])];
         let counted = (0..stages).filter(|i| tableau.counts(*i));
+        let worker = field.worker(n);
+        let carries = worker.carries();
         Ok(Self {
-            worker: field.worker(n),
+            worker,
             tableau,
             counted: counted.map(|i| (i, weights(i))).collect(),
             pair,
@@ -103,15 +109,18 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             started: false,
             first_row: 0,
             rows: (0..n).map(|index| Row::new(index, t.start)).collect(),
-            carry: vec![0.0; n],
+            places: (0..n).collect(),
+            carries,
+            carry: vec![0.0; n * carries],
+            carried: vec![0.0; n * carries],
             times: vec![R::from_f64(t.start); n],
             point: Tensor::zeros(n, d),
             velocities: vec![Tensor::zeros(n, d); stages],
-            rates: vec![vec![0.0; n]; stages],
+            rates: vec![vec![0.0; n * carries]; stages],
             estimate: Estimate::new(pair, n * d),
             done: Solution {
                 x: x.clone(),
-                carry: vec![0.0; n],
+                carry: vec![0.0; n * carries],
                 rows: vec![RowStats::default(); n],
                 stats: Stats::default(),
             },
@@ -121,9 +130,11 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         })
     }
 
-    /// Calls row 0 `first_row` in errors: for a batch that is a block of a larger one.
+    /// Calls row 0 `first_row`, in errors and to the field: for a batch that is a block of a larger one.
     pub(super) fn first_row(mut self, first_row: usize) -> Self {
         self.first_row = first_row;
+        self.places = (first_row..first_row + self.rows.len()).collect();
+        self.worker.set_rows(&self.places);
         self
     }
 
@@ -210,8 +221,8 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             if let Some(trouble) = row.trouble.take() {
                 failed.get_or_insert(row.fail(trouble)); // a step cannot be shorter than none
             }
-            let [size, speed] =
-                self.control.sizes(self.x.row(i), self.velocities[0].row(i), self.rates[0][i]);
+            let rate = mean(&self.rates[0], i, self.carries);
+            let [size, speed] = self.control.sizes(self.x.row(i), self.velocities[0].row(i), rate);
             row.h = Control::guess(size, speed).copysign(span);
             row.aim(self.ends.end);
             self.times[i] = R::from_f64(row.t_new);
@@ -222,8 +233,9 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             // Where the velocity is not finite there, the guess is tried, and shortened if need be.
             if row.trouble.take().is_none() {
                 let u = [self.velocities[0].row(i), self.velocities[1].row(i)];
-                let change = self.control.change(self.x.row(i), u, [self.rates[0][i], self.rates[1][i]]);
-                let [_, speed] = self.control.sizes(self.x.row(i), u[0], self.rates[0][i]);
+                let rates = [0, 1].map(|stage| mean(&self.rates[stage], i, self.carries));
+                let change = self.control.change(self.x.row(i), u, rates);
+                let [_, speed] = self.control.sizes(self.x.row(i), u[0], rates[0]);
                 row.h = self.control.start(row.h.abs(), speed, change).copysign(span);
             }
             row.h = self.control.at_least(row.h);
@@ -249,14 +261,16 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             return Ok(());
         }
         for (j, row) in self.rows.iter_mut().enumerate() {
-            let place = self.first_row + row.index;
+            let (place, rates) = (self.first_row + row.index, &mut rates[j * self.carries..][..self.carries]);
             let trouble = match u.row(j).iter().find(|u| !u.is_finite()) {
                 Some(u) => Error::Velocity { t: row.time(self.tableau.c[i]), row: place, value: u.to_f64() },
-                None if !rates[j].is_finite() => wild_rate(place, rates[j]),
-                None => continue,
+                None => match rates.iter().find(|rate| !rate.is_finite()) {
+                    Some(rate) => wild_rate(place, *rate),
+                    None => continue,
+                },
             };
             u.row_mut(j).fill(R::ZERO);
-            rates[j] = 0.0;
+            rates.fill(0.0);
             row.trouble.get_or_insert(trouble);
         }
         Ok(())
@@ -272,10 +286,11 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             course.write(&mut *self.worker, &mut self.rows, &made)?;
         }
         let mut failed: Option<(usize, Error)> = None;
-        for (row, carry) in self.rows.iter_mut().zip(&mut self.carry) {
+        for (i, row) in self.rows.iter_mut().enumerate() {
             if row.passes() {
                 row.accept(&self.control);
-                *carry = row.carry;
+                let at = i * self.carries..(i + 1) * self.carries;
+                self.carry[at.clone()].copy_from_slice(&self.carried[at]);
             } else {
                 row.reject(&self.control);
             }
@@ -295,7 +310,8 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
                 self.x.row_mut(i).copy_from_slice(self.point.row(i));
                 let (first, stages) = self.velocities.split_at_mut(1);
                 first[0].row_mut(i).copy_from_slice(stages[last - 1].row(i));
-                self.rates[0][i] = self.rates[last][i];
+                let (at, (first, stages)) = (i * self.carries, self.rates.split_at_mut(1));
+                first[0][at..at + self.carries].copy_from_slice(&stages[last - 1][at..at + self.carries]);
             }
         }
         self.take_out();
@@ -305,19 +321,24 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
     /// Finds the error of row i and what it carries after the step; looks for numbers that became too large.
     fn measure(&mut self, i: usize) {
         let row = &mut self.rows[i];
-        let (mut gain, mut off, mut coarse, mut carries) = (0.0, 0.0, 0.0, false);
-        for (stage, [b, fine, rough]) in &self.counted {
-            let rate = self.rates[*stage][i];
-            gain += b * rate;
-            off += fine * rate;
-            coarse += rough * rate;
-            carries |= rate != 0.0;
+        let (mut off, mut coarse, mut carries) = (0.0, 0.0, false);
+        for at in i * self.carries..(i + 1) * self.carries {
+            let mut gain = 0.0;
+            for (stage, [b, fine, rough]) in &self.counted {
+                let rate = self.rates[*stage][at];
+                gain += b * rate;
+                off += fine * rate;
+                coarse += rough * rate;
+                carries |= rate != 0.0;
+            }
+            self.carried[at] = self.carry[at] + row.h * gain;
         }
-        let (before, after) = (self.carry[i], self.carry[i] + row.h * gain);
-        let carried = carries.then_some(Carried { before, after, off, coarse });
+        let share = share(self.carries);
+        let (before, after) = (mean(&self.carry, i, self.carries), mean(&self.carried, i, self.carries));
+        let carried = Carried { before, after, off: share * off, coarse: share * coarse };
+        let carried = carries.then_some(carried);
         let (x, x_new) = (self.x.row(i), self.point.row(i));
         row.error = self.estimate.error(row, i, [x, x_new], carried, &self.control);
-        row.carry = after;
         let place = self.first_row + row.index;
         if let Some(column) = x_new.iter().position(|x| !x.is_finite()) {
             row.trouble.get_or_insert(wild_x(place, column, x_new[column].to_f64()));
@@ -342,20 +363,24 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
     fn settle(&mut self, i: usize) {
         let row = &self.rows[i];
         self.done.x.row_mut(row.index).copy_from_slice(self.x.row(i));
-        self.done.carry[row.index] = self.carry[i];
+        let c = self.carries;
+        self.done.carry[row.index * c..][..c].copy_from_slice(&self.carry[i * c..][..c]);
         self.done.rows[row.index] = row.stats;
     }
 
     /// Puts the last row, which has been moved, in the place of row i.
     fn remove(&mut self, i: usize) {
         self.rows.swap_remove(i);
+        self.places.swap_remove(i);
         let last = self.rows.len();
         for matrix in [&mut self.x, &mut self.velocities[0]] {
             let d = matrix.cols();
             matrix.as_mut_slice().copy_within(last * d..(last + 1) * d, i * d);
         }
-        self.carry[i] = self.carry[last];
-        self.rates[0][i] = self.rates[0][last];
+        let c = self.carries;
+        for carried in [&mut self.carry, &mut self.rates[0]] {
+            carried.copy_within(last * c..(last + 1) * c, i * c);
+        }
     }
 
     /// Forgets the places after the rows that are on their way.
@@ -367,10 +392,12 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         for matrix in [&mut self.x, &mut self.point].into_iter().chain(&mut self.velocities) {
             matrix.resize_rows(left);
         }
-        self.rates.iter_mut().for_each(|rates| rates.truncate(left));
-        self.carry.truncate(left);
+        for carried in [&mut self.carry, &mut self.carried].into_iter().chain(&mut self.rates) {
+            carried.truncate(left * self.carries);
+        }
         self.times.truncate(left);
         self.estimate.truncate(left * self.x.cols());
+        self.worker.set_rows(&self.places);
     }
 }
 
@@ -402,6 +429,17 @@ fn advance<R: Real>(x: &Tensor<R>, rows: &[Row], weights: &[f64], k: &[Tensor<R>
             *out = x + h * *out;
         }
     }
+}
+
+/// The mean of the numbers of row i, C of them.
+fn mean(numbers: &[f64], i: usize, c: usize) -> f64 {
+    share(c) * numbers[i * c..(i + 1) * c].iter().sum::<f64>()
+}
+
+/// What one of C numbers is of their mean.
+#[allow(clippy::cast_precision_loss, reason = "a number of probes is far below 2^53")]
+fn share(c: usize) -> f64 {
+    1.0 / c.max(1) as f64
 }
 
 /// Whether no number is NaN or infinite; without an early end it runs in SIMD.

@@ -6,7 +6,7 @@
 //! stage i, in f64: state and log-density are one augmented ODE (E21).
 //!
 //! # Shapes
-//! x, the stages and their velocities are [B, d]; the carry has length B.
+//! x, the stages and their velocities are [B, d]; the carry is [B, C] for the C numbers that a row carries.
 //!
 //! # Limits
 //! Times are t_0 + (t_1 - t_0) (k + c_i) / n, not sums of steps: none is outside [t_0, t_1], and the last
@@ -50,11 +50,12 @@ pub struct Integration<'a, R: Real = f32> {
     /// The number of row 0 in errors.
     first_row: usize,
     x: Tensor<R>,               // [B, d]
-    carry: Vec<f64>,            // [B]
+    carries: usize,             // C, how many numbers a row carries
+    carry: Vec<f64>,            // [B, C]
     times: Vec<R>,              // [B]
     point: Tensor<R>,           // [B, d], where a stage is evaluated
     velocities: Vec<Tensor<R>>, // one [B, d] for each stage
-    rates: Vec<Vec<f64>>,       // one [B] for each stage
+    rates: Vec<Vec<f64>>,       // one [B, C] for each stage
     nfe: u64,
 }
 
@@ -78,26 +79,31 @@ impl<'a, R: Real> Integration<'a, R> {
         let (rows, d) = (x.rows(), x.cols());
         let tableau = solver.method.tableau();
         let stages = tableau.b.len();
+        let worker = field.worker(rows);
+        let carries = worker.carries();
         Ok(Self {
-            worker: field.worker(rows),
+            worker,
             tableau,
             ends: t,
             steps,
             done: 0,
             first_row: 0,
             x,
-            carry: vec![0.0; rows],
+            carries,
+            carry: vec![0.0; rows * carries],
             times: vec![R::ZERO; rows],
             point: Tensor::zeros(rows, d),
             velocities: vec![Tensor::zeros(rows, d); stages],
-            rates: vec![vec![0.0; rows]; stages],
+            rates: vec![vec![0.0; rows * carries]; stages],
             nfe: 0,
         })
     }
 
-    /// Calls row 0 `first_row` in errors: for a batch that is a block of a larger one.
+    /// Calls row 0 `first_row`, in errors and to the field: for a batch that is a block of a larger one.
     pub(super) fn first_row(mut self, first_row: usize) -> Self {
         self.first_row = first_row;
+        let rows: Vec<usize> = (first_row..first_row + self.x.rows()).collect();
+        self.worker.set_rows(&rows);
         self
     }
 
@@ -128,9 +134,9 @@ impl<'a, R: Real> Integration<'a, R> {
         advance(&self.x, h, b, &self.velocities, &mut self.point);
         self.check_point()?;
         mem::swap(&mut self.x, &mut self.point);
-        for row in 0..self.carry.len() {
-            let rate: f64 = (0..b.len()).filter(|&i| b[i] != 0.0).map(|i| b[i] * self.rates[i][row]).sum();
-            self.carry[row] += h * rate;
+        for at in 0..self.carry.len() {
+            let rate: f64 = (0..b.len()).filter(|&i| b[i] != 0.0).map(|i| b[i] * self.rates[i][at]).sum();
+            self.carry[at] += h * rate;
         }
         self.done += 1;
         Ok(self.done == self.steps)
@@ -148,7 +154,7 @@ impl<'a, R: Real> Integration<'a, R> {
         &self.x
     }
 
-    /// What each row has carried so far, length B.
+    /// What each row has carried so far, [B, C] for the C numbers that one carries.
     #[must_use]
     pub fn carry(&self) -> &[f64] {
         &self.carry
@@ -185,7 +191,7 @@ impl<'a, R: Real> Integration<'a, R> {
         }
         match self.rates[i].iter().position(|rate| !rate.is_finite()) {
             None => Ok(()),
-            Some(row) => Err(wild_rate(self.first_row + row, self.rates[i][row])),
+            Some(at) => Err(wild_rate(self.first_row + at / self.carries, self.rates[i][at])),
         }
     }
 

@@ -25,9 +25,8 @@ pub(super) struct Row {
     pub(super) before: f64,
     /// Whether the step was tried and thrown away, so that this one is shorter.
     pub(super) just_rejected: bool,
-    /// The error of the step that was made, scaled, and what the row carries after it.
+    /// The error of the step that was made, scaled.
     pub(super) error: f64,
-    pub(super) carry: f64,
     /// What went wrong in the step that is being made.
     pub(super) trouble: Option<Error>,
     pub(super) stats: RowStats,
@@ -47,7 +46,6 @@ impl Row {
             before: Control::before(0.0),
             just_rejected: false,
             error: 0.0,
-            carry: 0.0,
             trouble: None,
             stats: RowStats::default(),
             next: 1,

@@ -100,8 +100,9 @@ impl Stats {
 pub struct Solution<R: Real = f32> {
     /// The rows at the last time, [B, d].
     pub x: Tensor<R>,
-    /// What each row carried, length B: the integral of the rate of
-    /// [`Worker::eval_carry`](crate::field::Worker::eval_carry) in the direction of the integration, from 0.
+    /// What each row carried, [B, C] for the C numbers of [`Worker::carries`](crate::field::Worker::carries), as a rule 1: the
+    /// integrals of the rates of [`Worker::eval_carry`](crate::field::Worker::eval_carry) in the direction of the
+    /// integration, from 0.
     pub carry: Vec<f64>,
     /// What each row took, length B.
     pub rows: Vec<RowStats>,

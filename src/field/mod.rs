@@ -4,9 +4,17 @@
 //! A field is asked for a batch at once, one time per row: t of length B, x and u of shape [B, d].
 //! Row i of u must depend on row i of t and x only (E24).
 
+mod hutchinson;
+mod probe;
+
 use crate::error::Result;
 use crate::kernel::Real;
 use crate::tensor::Tensor;
+
+pub(crate) use hutchinson::DrawnProbes;
+pub use probe::{ProbeLaw, Probes};
+
+use hutchinson::AlongProbes;
 
 /// A velocity field u_t(x) on R^d. // E1
 ///
@@ -37,8 +45,19 @@ pub trait Worker<R: Real>: Send {
     /// Whatever keeps the field from answering.
     fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()>;
 
-    /// As [`Worker::eval`], and the rate of one f64 that each row carries along the flow: for a
-    /// log-density it is the divergence (E21). A field that carries nothing has the rate 0.
+    /// How many numbers each row carries along the flow, C: as a rule 1.
+    fn carries(&self) -> usize {
+        1
+    }
+
+    /// Tells which rows of the batch the next calls are about: row i of them is row `rows[i]`. Until it is told, they are
+    /// the first ones. For a worker that has something of its own for each row, as a probe.
+    fn set_rows(&mut self, rows: &[usize]) {
+        let _ = rows; // to most of them a row is its t and x
+    }
+
+    /// As [`Worker::eval`], and the rates of the C numbers that each row carries along the flow, f64, [B, C]: for a
+    /// log-density it is the divergence, or several estimates of it (E21). A field that carries nothing has the rate 0.
     ///
     /// # Errors
     /// Whatever keeps the field from answering.
@@ -57,6 +76,17 @@ pub trait DifferentiableField<R: Real>: VectorField<R> {
     /// field knows a shorter way and overrides this. // E22
     fn divergence_worker(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
         self.trace_by_tangents(rows)
+    }
+
+    /// A worker whose rows carry K estimates of the divergence, eᵀ (du/dx) e for each of K probes e, for at most `rows` rows:
+    /// by K tangents, unless the field knows a shorter way and overrides this. // E22
+    fn probe_worker(&self, rows: usize, probes: Probes) -> Box<dyn Worker<R> + '_> {
+        self.along_probes(rows, probes)
+    }
+
+    /// The plain way to these estimates: one jvp of K tangents a row.
+    fn along_probes(&self, rows: usize, probes: Probes) -> Box<dyn Worker<R> + '_> {
+        Box::new(AlongProbes::new(self.differential_worker(rows, probes.count), probes, rows, self.dim()))
     }
 
     /// The plain way to the divergence: the whole Jacobian of each row, by d unit tangents.
