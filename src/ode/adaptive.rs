@@ -15,6 +15,8 @@
 //! Times, steps and errors are f64. Stages lie within the step and the last step ends at t_1 itself, so that no time
 //! is outside [t_0, t_1]; they are rounded to `R` for the field. A step in which the field answers NaN or infinity is
 //! tried again with a shorter one, until t does not move any more. All memory is taken at the start.
+//!
+//! Its lines are one loop and the arrays that it moves together: a part of them alone would be right for nobody.
 
 use std::fmt;
 use std::mem;
