@@ -719,3 +719,35 @@ fn wait_for_the_loop(folder: &Folder, child: &mut Child) {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn probes_give_a_second_column_and_parts_of_a_table_score_as_the_whole() {
+    let folder = Folder::new();
+    folder.train("toy:moons:500");
+    let score = |out: &str, more: &[&str]| {
+        let args = ["score", "m.pf", "toy:moons:300", "-o", out, "--seed", "4", "--solver", "dopri5"];
+        folder.json(&[&args[..], more].concat())
+    };
+    let probes = ["--divergence", "hutchinson:4"];
+    let json = score("all.csv", &probes);
+    assert_eq!(json["divergence"], "hutchinson:4");
+    let all = folder.table("all.csv");
+    assert_eq!(all.header.unwrap(), ["log_density", "standard_error"]);
+    assert!((0..300).all(|i| all.values.row(i)[1] >= 0.0));
+    score("exact.npy", &[]);
+    assert_eq!(folder.table("exact.npy").values.cols(), 1);
+    for (name, rows, threads) in [("head.npy", "0..131", "1"), ("tail.npy", "131..300", "2")] {
+        score(name, &[&probes[..], &["--rows", rows, "--threads", threads]].concat());
+    }
+    let parts = [folder.table("head.npy").values, folder.table("tail.npy").values];
+    assert_eq!([parts[0].as_slice(), parts[1].as_slice()].concat(), all.values.as_slice());
+    let one = ["--divergence", "hutchinson:1"];
+    let args = ["score", "m.pf", "toy:moons:300"];
+    folder.fails(
+        &[&args[..], &one, &["-o", "one.csv"]].concat(),
+        WRONG_USAGE,
+        &["`divergence` is hutchinson:1", "two or more"],
+    );
+    assert!(folder.json(&[&args[..], &one].concat())["mean"].is_number());
+    folder.fails(&[&args[..], &["--divergence", "trace"]].concat(), WRONG_USAGE, &["hutchinson:K"]);
+}

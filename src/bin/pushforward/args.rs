@@ -185,7 +185,8 @@ pub(crate) struct ScoreArgs {
     /// Rows A to B - 1 of the table only
     #[arg(long, value_name = "A..B", value_parser = range)]
     pub(crate) rows: Option<Range<usize>>,
-    /// How the divergence of the velocity is found: exact
+    /// How the divergence of the velocity is found: exact, or estimated by K probes for each row, hutchinson:K or
+    /// hutchinson:K:gaussian; then a second column holds the standard error
     #[arg(long, value_name = "WORD", default_value_t = Divergence::default())]
     pub(crate) divergence: Divergence,
     #[command(flatten)]

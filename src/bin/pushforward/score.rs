@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use pushforward::data::{Shape, TableWriter};
 use pushforward::likelihood::Summary;
 use pushforward::ode::Stats;
-use pushforward::{Error, Flow, Rng, Solver, Tensor};
+use pushforward::rng::Purpose;
+use pushforward::{Divergence, Error, Flow, Rng, Solver, Tensor};
 use serde_json::json;
 
 use crate::args::{Common, ScoreArgs};
@@ -31,6 +32,14 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     };
     if let Some(output) = &output {
         common.check_output(output)?;
+        if let Divergence::Hutchinson { probes: 1, .. } = args.divergence {
+            return Err(Error::Setting {
+                name: "divergence",
+                value: args.divergence.to_string(),
+                remedy: "one probe has no standard error to write: take two or more, or --json without -o",
+            }
+            .into());
+        }
     }
     let flow = Flow::load(&args.model)?.with_simd(simd);
     let mut rng = Rng::from_seed(common.seed);
@@ -50,7 +59,7 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
 
     let start = Instant::now();
     let mut rows = Selected::new(rows, args.rows.clone());
-    let (summary, stats) = score(&flow, &mut rows, &solver, output.as_deref(), &mut rng, args, common)?;
+    let (summary, stats) = score(&flow, &mut rows, &solver, output.as_deref(), args, common)?;
     let seconds = start.elapsed().as_secs_f64();
     let (scored, dropped, outside) = (summary.rows(), rows.rows.dropped(), summary.off_support());
     if dropped > 0 {
@@ -70,6 +79,7 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     // What is not finite becomes null.
     common.print_json(&json!({
         "rows": scored,
+        "divergence": args.divergence,
         "dropped": dropped,
         "off_support": outside,
         "mean": mean,
@@ -90,7 +100,6 @@ fn score(
     rows: &mut Selected,
     solver: &Solver,
     output: Option<&Path>,
-    rng: &mut Rng,
     args: &ScoreArgs,
     common: &Common,
 ) -> anyhow::Result<(Summary, Stats)> {
@@ -100,20 +109,36 @@ fn score(
     // Before Ctrl-C is watched for: nothing was begun that would have to be cleared away.
     let mut block = rows.next_block(rows_at_once)?;
     let interrupt = Interrupt::watch()?;
-    let (header, shape) = (["log_density".to_owned()], Shape::Vector { rows: known });
-    let mut writer = output.map(|path| TableWriter::<f64>::create(path, Some(&header), shape)).transpose()?;
+    let estimated = args.divergence != Divergence::Exact;
+    let names = ["log_density".to_owned(), "standard_error".to_owned()];
+    let (header, shape) = match estimated {
+        false => (&names[..1], Shape::Vector { rows: known }),
+        true => (&names[..], Shape::Matrix { rows: known, cols: 2 }),
+    };
+    // Of the seed alone, and the number of a row in its table: parts of a table score as the whole.
+    let streams = Rng::from_seed(common.seed).fork(Purpose::Probe);
+    let first_row = args.rows.as_ref().map_or(0, |rows| rows.start);
+    let mut writer = output.map(|path| TableWriter::<f64>::create(path, Some(header), shape)).transpose()?;
     let (mut summary, mut stats) = (Summary::default(), Stats::default());
     while let Some(x) = block {
         for first in (0..x.rows()).step_by(CHUNK) {
             interrupt.check()?;
             let part = x.slice_rows(first..x.rows().min(first + CHUNK));
-            let scores = flow.log_density(&part, args.divergence, solver, rng).with_context(|| {
+            let row = first_row + summary.rows();
+            let scores = flow.log_density_rows(&part, row, args.divergence, solver, streams);
+            let scores = scores.with_context(|| {
                 format!("rows from {} on (counted from 0) of those to score", summary.rows())
             })?;
             summary.add(&scores.log_density);
             stats = stats.merge(scores.stats);
             if let Some(writer) = &mut writer {
-                writer.push(&Tensor::from_vec(scores.log_density, part.rows(), 1)?)?;
+                let columns = match scores.standard_error {
+                    None => scores.log_density,
+                    Some(errors) => {
+                        scores.log_density.into_iter().zip(errors).flat_map(<[f64; 2]>::from).collect()
+                    }
+                };
+                writer.push(&Tensor::from_vec(columns, part.rows(), shape.cols())?)?;
             }
             bar.inc(part.rows() as u64);
         }
