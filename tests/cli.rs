@@ -751,3 +751,40 @@ fn probes_give_a_second_column_and_parts_of_a_table_score_as_the_whole() {
     assert!(folder.json(&[&args[..], &one].concat())["mean"].is_number());
     folder.fails(&[&args[..], &["--divergence", "trace"]].concat(), WRONG_USAGE, &["hutchinson:K"]);
 }
+
+#[test]
+fn what_is_encoded_comes_back() {
+    let folder = Folder::new();
+    folder.write("data.csv", "a,same,b\n1,7,2\n3,7,1\n2,7,5\n4,7,3.5\n0.5,7,4\n").train("data.csv");
+    let solver = ["--solver", "dopri5", "--rtol", "1e-4", "--atol", "1e-4"];
+    let args = ["encode", "m.pf", "data.csv", "-o", "x_0.csv", "--check"];
+    let check = &folder.json(&[&args[..], &solver].concat())["check"];
+    assert!(check["scaled"].as_f64().unwrap() <= check["ten_tolerances"].as_f64().unwrap(), "{check}");
+    assert!(check["rms"].as_f64().unwrap() <= check["max"].as_f64().unwrap(), "{check}");
+    assert_eq!(folder.table("x_0.csv").header.unwrap(), ["a", "b"]); // what does not vary is left out
+    folder.succeeds(&[&["sample", "m.pf", "--source", "x_0.csv", "-o", "again.csv"][..], &solver].concat());
+    let (data, again) = (folder.table("data.csv"), folder.table("again.csv"));
+    assert_eq!(again.header, data.header);
+    for (a, b) in data.values.as_slice().iter().zip(again.values.as_slice()) {
+        // Ten tolerances of standardised columns, whose deviations here are at most 1.5 and numbers at most 2.
+        assert!((a - b).abs() <= 10.0 * 1e-4 * 1.5 * 3.0, "{a} {b}");
+    }
+    // A part of the table is that part of x_0.
+    folder.succeeds(
+        &[&["encode", "m.pf", "data.csv", "-o", "part.npy", "--rows", "2..4"][..], &solver].concat(),
+    );
+    let (all, part) = (folder.table("x_0.csv").values, folder.table("part.npy").values);
+    assert_eq!(part.cast::<f32>(), all.slice_rows(2..4).cast::<f32>());
+    folder.fails(
+        &["sample", "m.pf", "--source", "data.csv", "-o", "none.csv"],
+        FAILED,
+        &["columns of x_0: found 3, expected 2"],
+    );
+    folder.fails(
+        &["sample", "m.pf", "--source", "x_0.csv", "-n", "3"],
+        WRONG_USAGE,
+        &["cannot be used with"],
+    );
+    let check = &folder.json(&["encode", "m.pf", "data.csv", "-o", "x_0.npy", "--check"])["check"];
+    assert!(check["ten_tolerances"].is_null(), "fixed steps have no tolerance: {check}");
+}

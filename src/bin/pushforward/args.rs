@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Find the log-density of rows, in nats and in the units of the data
     Score(ScoreArgs),
+    /// Find the row of the source that each row comes from; `sample --source` brings it back
+    Encode(EncodeArgs),
     /// Say what a model file holds
     Info(InfoArgs),
     /// Prove the mathematics with numbers: one row a claim, with its bound and its verdict
@@ -154,7 +156,7 @@ pub(crate) struct ReadArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("which rows").required(true).args(["n", "rows"])))]
+#[command(group(ArgGroup::new("which rows").required(true).args(["n", "rows", "source"])))]
 pub(crate) struct SampleArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
@@ -164,6 +166,9 @@ pub(crate) struct SampleArgs {
     /// Rows A to B - 1 of the one sequence that belongs to the seed
     #[arg(long, value_name = "A..B", value_parser = range)]
     pub(crate) rows: Option<Range<usize>>,
+    /// Push the rows of this table forward, in the units of the source, as `encode` writes them
+    #[arg(long, value_name = "DATA")]
+    pub(crate) source: Option<Data>,
     /// file.csv, file.npy, or - for CSV on standard output
     #[arg(short, long, value_name = "OUT", default_value = "-")]
     pub(crate) output: PathBuf,
@@ -189,6 +194,27 @@ pub(crate) struct ScoreArgs {
     /// hutchinson:K:gaussian; then a second column holds the standard error
     #[arg(long, value_name = "WORD", default_value_t = Divergence::default())]
     pub(crate) divergence: Divergence,
+    #[command(flatten)]
+    pub(crate) solver: SolverArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EncodeArgs {
+    /// A file that `train` wrote
+    pub(crate) model: PathBuf,
+    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N]
+    pub(crate) data: Data,
+    /// file.csv, file.npy, or - for CSV on standard output: one column for each column of the data that varies
+    #[arg(short, long, value_name = "OUT", default_value = "-")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+    /// Rows A to B - 1 of the table only
+    #[arg(long, value_name = "A..B", value_parser = range)]
+    pub(crate) rows: Option<Range<usize>>,
+    /// Send each row forth again and say how far it is from where it was
+    #[arg(long)]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) solver: SolverArgs,
 }

@@ -5,6 +5,7 @@ mod audit;
 mod bench;
 mod console;
 mod demo;
+mod encode;
 mod info;
 mod input;
 mod sample;
@@ -57,6 +58,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Train(args) => train::run(args, common),
         Command::Sample(args) => sample::run(args, common),
         Command::Score(args) => score::run(args, common),
+        Command::Encode(args) => encode::run(args, common),
         Command::Info(args) => info::run(args, common),
         Command::Audit(args) => audit::run(args, common),
         Command::Bench(args) => bench::run(args, common),

@@ -4,14 +4,15 @@ use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use pushforward::data::{Shape, TableWriter};
+use pushforward::data::{Missing, Shape, TableWriter};
 use pushforward::ode::Stats;
 use pushforward::rng::Purpose;
-use pushforward::{Flow, Real, Rng, Solver};
+use pushforward::{Error, Flow, Real, Rng, Solver};
 use serde_json::json;
 
-use crate::args::{Common, SampleArgs};
+use crate::args::{Common, ReadArgs, SampleArgs};
 use crate::console::{Interrupt, count};
+use crate::input::{Data, Selected};
 
 /// Rows that are drawn at a time, while as many are written: enough for many threads; fewer where there are many columns.
 const CHUNK: Range<usize> = 1 << 13..1 << 16;
@@ -26,15 +27,21 @@ pub(crate) fn run(args: &SampleArgs, common: &Common) -> anyhow::Result<()> {
     let flow = Flow::load(&args.model)?.with_simd(simd);
     let rows = args.rows.clone().unwrap_or(0..args.n.unwrap_or(0));
     let start = Instant::now();
-    let stats = if flow.standardize().fits_f32() {
+    let stats = if let Some(source) = &args.source {
+        if flow.standardize().fits_f32() {
+            push::<f32>(&flow, source, &solver, args, common)?
+        } else {
+            push::<f64>(&flow, source, &solver, args, common)?
+        }
+    } else if flow.standardize().fits_f32() {
         draw::<f32>(&flow, rows.clone(), &solver, args, common)?
     } else {
         draw::<f64>(&flow, rows.clone(), &solver, args, common)?
     };
     let seconds = start.elapsed().as_secs_f64();
-    common.say(format_args!("{} rows in {seconds:.2} s, {:.1} NFE a row", rows.len(), stats.nfe));
+    common.say(format_args!("{} rows in {seconds:.2} s, {:.1} NFE a row", stats.rows, stats.nfe));
     common.print_json(&json!({
-        "rows": rows.len(),
+        "rows": stats.rows,
         "nfe": count(stats.nfe),
         "accepted": count(stats.accepted),
         "rejected": count(stats.rejected),
@@ -76,6 +83,48 @@ fn draw<R: Real>(
         ready = Some(drawn.x);
     }
     ready.map_or(Ok(()), |x| writer.push(&x))?;
+    writer.finish()?;
+    bar.finish_and_clear();
+    Ok(stats)
+}
+
+/// Pushes the rows of a table forward, block after block.
+fn push<R: Real>(
+    flow: &Flow,
+    source: &Data,
+    solver: &Solver,
+    args: &SampleArgs,
+    common: &Common,
+) -> anyhow::Result<Stats> {
+    let reading = ReadArgs { missing: Missing::default(), no_header: false };
+    let mut rows = Selected::new(source.open(&reading, &mut Rng::from_seed(common.seed))?, None);
+    let (expected, found) = (flow.standardize().model_dim(), rows.rows.cols());
+    if found != expected {
+        return Err(Error::Dimension {
+            what: "columns of x_0",
+            expected,
+            found,
+            remedy: "give one for each column of the data that varies, as `encode` does",
+        }
+        .into());
+    }
+    let bar = rows.rows.announced().map_or_else(|| common.counter(), |n| common.progress(n as u64));
+    let chunk = (NUMBERS / flow.dim()).clamp(CHUNK.start, CHUNK.end);
+    let mut block = rows.next_block(chunk)?;
+    let interrupt = Interrupt::watch()?;
+    let shape = Shape::Matrix { rows: None, cols: flow.dim() };
+    let mut writer = TableWriter::<R>::create(&args.output, flow.header(), shape)?;
+    let mut stats = Stats::default();
+    while let Some(x_0) = block {
+        interrupt.check()?;
+        let place = || format!("rows from {} on (counted from 0) of x_0", stats.rows);
+        let drawn = flow.decode(&x_0.cast(), solver).with_context(place)?;
+        stats = stats.merge(drawn.stats);
+        writer.push(&drawn.x)?;
+        bar.inc(x_0.rows() as u64);
+        block = rows.next_block(chunk)?;
+    }
+    interrupt.check()?;
     writer.finish()?;
     bar.finish_and_clear();
     Ok(stats)

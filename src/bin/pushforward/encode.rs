@@ -1,0 +1,170 @@
+//! `pushforward encode`: finds the row of the source that belongs to each row of a table.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use pushforward::data::{Shape, TableWriter};
+use pushforward::ode::{Stats, Tolerance};
+use pushforward::{Error, Flow, Rng, Solver, Tensor};
+use serde_json::{Value, json};
+
+use crate::args::{Common, EncodeArgs};
+use crate::console::{Interrupt, count, warn};
+use crate::input::Selected;
+
+/// Rows that are encoded together; each row alone gives the same.
+const CHUNK: usize = 1 << 13;
+
+/// `rtol` and `atol` where none are named, as `--help` says.
+const TOLERANCE: f64 = 1e-5;
+
+pub(crate) fn run(args: &EncodeArgs, common: &Common) -> anyhow::Result<()> {
+    let simd = common.simd()?;
+    let solver = args.solver.solver()?;
+    common.check_output(&args.output)?;
+    let flow = Flow::load(&args.model)?.with_simd(simd);
+    let mut rng = Rng::from_seed(common.seed);
+    let rows = match flow.header() {
+        Some(names) => args.data.open_columns(names, &args.reading, &mut rng)?,
+        None => args.data.open(&args.reading, &mut rng)?,
+    };
+    if rows.cols() != flow.dim() {
+        return Err(Error::Dimension {
+            what: "columns of the data",
+            expected: flow.dim(),
+            found: rows.cols(),
+            remedy: "give a table with the columns that the model was trained on",
+        }
+        .into());
+    }
+    let start = Instant::now();
+    let mut rows = Selected::new(rows, args.rows.clone());
+    let done = encode(&flow, &mut rows, &solver, args, common)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let (dropped, outside, stats) = (rows.rows.dropped(), done.off_support, done.stats);
+    if dropped > 0 {
+        warn(format_args!("warning: {dropped} rows with missing cells left out"));
+    }
+    if outside > 0 {
+        warn(format_args!(
+            "warning: {outside} of {} rows differ from the model in a constant column, of which x_0 knows nothing",
+            stats.rows
+        ));
+    }
+    common.say(format_args!("{} rows in {seconds:.2} s, {:.1} NFE a row", stats.rows, stats.nfe));
+    let check = args.check.then(|| done.trip.report(&solver));
+    if let Some(check) = &check {
+        common.say(format_args!("there and back again: {check}"));
+    }
+    common.print_json(&json!({
+        "rows": stats.rows,
+        "dropped": dropped,
+        "off_support": outside,
+        "check": check,
+        "nfe": count(stats.nfe),
+        "accepted": count(stats.accepted),
+        "rejected": count(stats.rejected),
+        "seconds": seconds,
+        "simd": simd.level(),
+    }))?;
+    Ok(())
+}
+
+/// What became of the rows.
+#[derive(Default)]
+struct Done {
+    stats: Stats,
+    off_support: usize,
+    trip: RoundTrip,
+}
+
+/// How far psi_1(psi_1^-1(x)) is from x, over the columns that vary.
+#[derive(Default)]
+struct RoundTrip {
+    numbers: f64,
+    largest: f64,
+    squares: f64,
+    /// The same over the standard deviations of the columns.
+    largest_std: f64,
+    squares_std: f64,
+    /// The largest difference over 1 + |z|, which a tolerance bounds.
+    scaled: f64,
+}
+
+impl RoundTrip {
+    fn add(&mut self, flow: &Flow, x: &Tensor<f64>, again: &Tensor<f64>) {
+        let (mean, std) = (flow.standardize().mean(), flow.standardize().std());
+        for i in 0..x.rows() {
+            for (j, (a, b)) in x.row(i).iter().zip(again.row(i)).enumerate().filter(|(j, _)| std[*j] > 0.0) {
+                let off = (a - b).abs();
+                let off_std = off / std[j];
+                self.numbers += 1.0;
+                self.largest = self.largest.max(off);
+                self.squares += off * off;
+                self.largest_std = self.largest_std.max(off_std);
+                self.squares_std += off_std * off_std;
+                self.scaled = self.scaled.max(off_std / (1.0 + ((a - mean[j]) / std[j]).abs()));
+            }
+        }
+    }
+
+    /// In the units of the data and in standard deviations; `scaled` is to be held against ten tolerances.
+    fn report(&self, solver: &Solver) -> Value {
+        let rms = |squares: f64| (squares / self.numbers).sqrt();
+        let largest = |tolerance: &Option<Tolerance>| {
+            let numbers = tolerance.as_ref().map_or(&[TOLERANCE][..], Tolerance::numbers);
+            numbers.iter().copied().fold(0.0, f64::max)
+        };
+        let tolerance = largest(&solver.rtol).max(largest(&solver.atol));
+        json!({
+            "max": self.largest,
+            "rms": rms(self.squares),
+            "max_std": self.largest_std,
+            "rms_std": rms(self.squares_std),
+            "scaled": self.scaled,
+            "ten_tolerances": solver.method.is_adaptive().then_some(10.0 * tolerance),
+        })
+    }
+}
+
+/// Encodes block after block: nothing is held but one of them.
+fn encode(
+    flow: &Flow,
+    rows: &mut Selected,
+    solver: &Solver,
+    args: &EncodeArgs,
+    common: &Common,
+) -> anyhow::Result<Done> {
+    let map = flow.standardize();
+    let names: Option<Vec<String>> = flow.header().map(|names| {
+        let vary = |(name, std): (&String, &f64)| (*std > 0.0).then(|| name.clone());
+        names.iter().zip(map.std()).filter_map(vary).collect()
+    });
+    let known = args.rows.as_ref().map(Range::len);
+    let bar = known.or(rows.rows.announced()).map_or_else(|| common.counter(), |n| common.progress(n as u64));
+    let mut block = rows.next_block(CHUNK)?;
+    let interrupt = Interrupt::watch()?;
+    let shape = Shape::Matrix { rows: known, cols: map.model_dim() };
+    let mut writer = TableWriter::<f32>::create(&args.output, names.as_deref(), shape)?;
+    let mut done = Done::default();
+    while let Some(x) = block {
+        interrupt.check()?;
+        let place = || format!("rows from {} on (counted from 0) of those to encode", done.stats.rows);
+        let encoded = flow.encode(&x, solver).with_context(place)?;
+        if args.check {
+            let again = flow.decode::<f64>(&encoded.x_0, solver).with_context(place)?;
+            done.trip.add(flow, &x, &again.x);
+        }
+        done.off_support += (0..x.rows()).filter(|&i| !map.is_on_support(x.row(i))).count();
+        done.stats = done.stats.merge(encoded.stats);
+        writer.push(&encoded.x_0)?;
+        bar.inc(x.rows() as u64);
+        block = rows.next_block(CHUNK)?;
+    }
+    // A signal may be the reason why there are no more rows.
+    interrupt.check()?;
+    writer.finish()?;
+    bar.finish_and_clear();
+    Ok(done)
+}
