@@ -16,6 +16,9 @@
 //! The network computes in f32: there and back again is the same but for some 1e-6 in standardised columns, however small the
 //! tolerance of the solver.
 
+#[cfg(feature = "safetensors")]
+mod exchange;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -405,29 +408,34 @@ impl Flow {
     }
 
     fn contents(&self) -> Result<Contents<'_>> {
-        let stored = Stored {
+        let contents = Contents::new(Kind::Model).fields("model", &self.stored())?;
+        Ok(contents.numbers("parameters", self.velocity.parameters()))
+    }
+
+    fn stored(&self) -> Stored {
+        Stored {
             shape: self.velocity.shape().clone(),
             path: self.path,
             source: self.source,
             standardize: self.standardize.clone(),
             header: self.header.clone(),
             record: self.record.clone(),
-        };
-        let contents = Contents::new(Kind::Model).fields("model", &stored)?;
-        Ok(contents.numbers("parameters", self.velocity.parameters()))
+        }
     }
 
     /// Checks what a file said before it is believed.
     fn restore(mut loaded: Loaded) -> Result<Self> {
-        let Stored { shape, path, source, standardize, header, record } = loaded.fields("model")?;
+        let stored = loaded.fields("model")?;
         let parameters = loaded.numbers("parameters")?;
         loaded.end()?;
-        let build = || -> Result<Self> {
-            let velocity = Mlp::from_parameters(shape, parameters)?;
-            let flow =
-                Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
-            Ok(Self { record, ..flow })
-        };
-        build().map_err(|e| loaded.bad(e.to_string(), "its parts do not fit together: train it again"))
+        let remedy = "its parts do not fit together: train it again";
+        Self::build(stored, parameters).map_err(|e| loaded.bad(e.to_string(), remedy))
+    }
+
+    fn build(stored: Stored, parameters: Vec<f32>) -> Result<Self> {
+        let Stored { shape, path, source, standardize, header, record } = stored;
+        let velocity = Mlp::from_parameters(shape, parameters)?;
+        let flow = Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
+        Ok(Self { record, ..flow })
     }
 }

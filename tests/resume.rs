@@ -185,7 +185,7 @@ mod program {
         "-o",
         "m.pf",
         "--steps",
-        "600",
+        "2000",
         "--hidden",
         "64,64",
         "--batch",
@@ -307,7 +307,7 @@ mod program {
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())
             .collect();
-        assert_eq!(steps, (1..=600).collect::<Vec<_>>(), "each step of the log once");
+        assert_eq!(steps, (1..=1000).map(|line| 2 * line).collect::<Vec<_>>(), "each step of the log once");
         eprintln!(
             "{starts} starts, {killed} killed, {completed} complete before their kill: all with the same bytes"
         );
@@ -320,7 +320,7 @@ mod program {
             let folder = Folder::new();
             let long = ["--steps", "1000000000"];
             let long: Vec<&str> =
-                TRAIN.into_iter().filter(|word| !["--steps", "600"].contains(word)).chain(long).collect();
+                TRAIN.into_iter().filter(|word| !["--steps", "2000"].contains(word)).chain(long).collect();
             let child = folder.command(&[&long, &KEEP]).spawn().unwrap();
             wait_for(&folder.path("m.pf.train"));
             signal(&child, word);
@@ -332,7 +332,7 @@ mod program {
             let out = folder.command(&[&TRAIN, &["--resume"]]).output().unwrap();
             let said = String::from_utf8(out.stderr).unwrap();
             assert_eq!(out.status.code(), Some(1), "{said}");
-            assert!(said.contains("`steps` was 1000000000 and is 600"), "{said}");
+            assert!(said.contains("`steps` was 1000000000 and is 2000"), "{said}");
             fs::remove_file(folder.path("m.pf.train")).unwrap();
             assert!(folder.succeeds(&[&TRAIN, &["--resume"]]).contains("starts anew"));
             assert!(fs::read(folder.path("m.pf")).unwrap() == whole);

@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Encode(EncodeArgs),
     /// Say what a model file holds
     Info(InfoArgs),
+    /// Write the network of a model as safetensors, for PyTorch and others
+    Export(ExportArgs),
+    /// Make a model of a safetensors file that `export` wrote, or that has the same names
+    Import(ImportArgs),
     /// Prove the mathematics with numbers: one row a claim, with its bound and its verdict
     Audit(AuditArgs),
     /// Time fixed workloads beside the machine's multiply-add peak, one line of JSON each
@@ -248,6 +252,35 @@ pub(crate) struct InfoArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
 }
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXCHANGED)]
+pub(crate) struct ExportArgs {
+    /// A file that `train` wrote
+    pub(crate) model: PathBuf,
+    /// The file for the network
+    #[arg(short, long, value_name = "FILE.safetensors")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXCHANGED)]
+pub(crate) struct ImportArgs {
+    /// A safetensors file
+    #[arg(value_name = "FILE.safetensors")]
+    pub(crate) file: PathBuf,
+    /// The file for the model
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) output: PathBuf,
+}
+
+/// What stands in a safetensors file.
+const EXCHANGED: &str = "\
+Tensors: layers.{i}.weight [out, in] and layers.{i}.bias [out], i = 0, 1, ..., as in torch.nn.Linear.
+Metadata: `pushforward`, a JSON object. The network is given x, then the features of t (time_embedding raw: t; fourier:K: \
+sin(w t) for each w of `frequencies`, then cos(w t)), has `activation` after each of the layers `hidden`, and sees z of \
+x = mean + std z; a column with std 0 is always `mean` and no part of z. `model`, if it is there, is everything as this \
+program keeps it; without it `dim`, `hidden`, `activation` and `time_embedding` must be there.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AuditArgs {

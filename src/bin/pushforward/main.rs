@@ -6,6 +6,7 @@ mod bench;
 mod console;
 mod demo;
 mod encode;
+mod exchange;
 mod info;
 mod input;
 mod sample;
@@ -60,6 +61,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Score(args) => score::run(args, common),
         Command::Encode(args) => encode::run(args, common),
         Command::Info(args) => info::run(args, common),
+        Command::Export(args) => exchange::export(args, common),
+        Command::Import(args) => exchange::import(args, common),
         Command::Audit(args) => audit::run(args, common),
         Command::Bench(args) => bench::run(args, common),
     })
