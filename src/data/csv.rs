@@ -1,24 +1,34 @@
 //! Reading tables as CSV: [`read_csv`].
 //!
 //! # Limits
-//! Commas between cells, `.` in numbers, UTF-8 in names, double quotes around cells where needed;
-//! lines end in LF, CRLF or CR. White space around a cell does not count. Empty lines are skipped, so
-//! in a table of one column a missing cell must be written as `NA` or `""`. A header that consists of
-//! numbers cannot be told from a row. A number with more digits than f64 holds is rounded to nearest.
+//! Between cells stands a tab, a semicolon or a comma: the first of these that the first line has outside quotes. Numbers have `.`
+//! for decimals, or `,` where it does not stand between cells; a file that uses both is refused at the second one. UTF-8 in
+//! names, double quotes around cells where needed; lines end in LF, CRLF or CR. White space around a cell does not count. Empty
+//! lines are skipped, so in a table of one column a missing cell must be written as `NA` or `""`. A header that consists of
+//! numbers cannot be told from a row. A number with more digits than f64 holds is rounded to nearest. A row, with all lines
+//! inside its quotes, is at most 16 MiB long.
 
+use std::cell::Cell as Shared;
 use std::io::{self, Read};
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::columns::{Cell, Columns};
 use super::reader::TableReader;
-use super::table::{Header, ReadOptions, Table, bad_table, unreadable};
+use super::table::{Header, ReadOptions, Table, bad_table, check_columns, check_compression, unreadable};
 use crate::error::{Error, Result};
 
 /// Bytes that are read at a time.
 const BUFFER: usize = 1 << 16;
+
+/// The longest row in bytes: 65,536 columns of 25 digits take a tenth of it.
+const MOST_ROW_BYTES: usize = 1 << 24;
+
+/// What the first line is searched for.
+const SEPARATORS: [u8; 3] = [b'\t', b';', b','];
 
 /// What some programs begin UTF-8 with: U+FEFF.
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -49,6 +59,7 @@ pub(super) struct CsvRows<'a> {
     records: Records<'a>,
     /// Cells of each record.
     cols: usize,
+    numbers: Numbers,
     /// Whether the record at which `records` stands is a row that was not yet taken. No more is read
     /// than was asked for: whoever waits for a pipe waits for the rows that he wants.
     in_hand: bool,
@@ -70,20 +81,33 @@ impl<'a> CsvRows<'a> {
         }
         let inner = io::Cursor::new(start).chain(reader);
         // Every line gets an end, the last one too: `Records::line` counts on it.
-        let lines = UnixLines { inner, after_return: false }.chain(&b"\n"[..]);
+        let mut lines = UnixLines { inner, after_return: false }.chain(&b"\n"[..]);
+        let (begin, line) = first_line(&mut lines).map_err(|source| unreadable(file, source))?;
+        check_compression(file, &begin)?;
+        let separator = line.separator();
+        let since = Rc::new(Shared::new(0));
+        let lines = Counted { inner: io::Cursor::new(begin).chain(lines), since: Rc::clone(&since) };
         let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).buffer_capacity(BUFFER);
+        builder.has_headers(false).flexible(true).buffer_capacity(BUFFER).delimiter(separator);
         let reader = builder.from_reader(Box::new(lines) as Box<dyn Read + 'a>);
-        let mut records = Records { reader, record: ByteRecord::new(), file: file.into() };
+        let mut records = Records { reader, record: ByteRecord::new(), file: file.into(), since };
         if !records.advance()? {
             return Err(bad_table(file, "it is empty", "give at least one row of numbers"));
         }
         let cols = records.record.len();
+        check_columns(file, cols)?;
+        let numbers = Numbers { separator, mark: Shared::new(None) };
         let is_header = options.header == Header::Detect
-            && records.record.iter().any(|text| matches!(parse(text), Cell::Unusable(TEXT)));
+            && records.record.iter().any(|text| matches!(numbers.parse(text), Cell::Unusable(_, true)));
         let header = if is_header { Some(names(&records.record, file)?) } else { None };
         let columns = Columns::new(file, options, header, cols)?;
-        Ok((Self { records, cols, in_hand: !is_header }, columns))
+        numbers.mark.set(None); // a name is no number
+        Ok((Self { records, cols, numbers, in_hand: !is_header }, columns))
+    }
+
+    /// What stands between cells.
+    pub(super) fn separator(&self) -> u8 {
+        self.numbers.separator
     }
 
     /// Appends at most `max_rows` rows to `out`; how many.
@@ -105,7 +129,7 @@ impl<'a> CsvRows<'a> {
                 let found = format!("line {line} has {found} cells, the first has {}", self.cols);
                 return Err(bad_table(&records.file, found, "give every row the same number of cells"));
             }
-            let cell = |column: usize| parse(&record[column]);
+            let cell = |column: usize| self.numbers.parse(&record[column]);
             taken += usize::from(columns.push(cell, |column| records.place(column), out)?);
         }
         Ok(taken)
@@ -117,14 +141,22 @@ struct Records<'a> {
     reader: csv::Reader<Box<dyn Read + 'a>>,
     record: ByteRecord,
     file: PathBuf,
+    /// Bytes that were read since the last record.
+    since: Rc<Shared<usize>>,
 }
 
 impl Records<'_> {
     /// Goes to the next record; false if there is none.
     fn advance(&mut self) -> Result<bool> {
+        self.since.set(0);
         self.reader.read_byte_record(&mut self.record).map_err(|error| {
             let text = error.to_string();
             match error.into_kind() {
+                csv::ErrorKind::Io(source) if source.kind() == io::ErrorKind::FileTooLarge => {
+                    let line = self.reader.position().line();
+                    let found = format!("a row that begins near line {line} is longer than 16 MiB");
+                    bad_table(&self.file, found, "end rows with line ends (is a quote left open?)")
+                }
                 csv::ErrorKind::Io(source) => unreadable(&self.file, source),
                 _ => bad_format(&self.file, text),
             }
@@ -180,19 +212,127 @@ impl<R: Read> Read for UnixLines<R> {
     }
 }
 
+/// Everything up to the first line that is not empty and its end, or a little more than a row may be.
+fn first_line(reader: &mut impl Read) -> io::Result<(Vec<u8>, FirstLine)> {
+    let (mut bytes, mut piece, mut line) = (Vec::new(), vec![0; BUFFER], FirstLine::default());
+    while bytes.len() <= MOST_ROW_BYTES {
+        let read = match reader.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        bytes.extend_from_slice(&piece[..read]);
+        if read == 0 || line.is_whole_with(&piece[..read]) {
+            break;
+        }
+    }
+    Ok((bytes, line))
+}
+
+/// What the first line that is not empty has outside quotes.
+#[derive(Debug, Default)]
+struct FirstLine {
+    begun: bool,
+    quoted: bool,
+    /// Which of [`SEPARATORS`].
+    found: [bool; SEPARATORS.len()],
+}
+
+impl FirstLine {
+    /// Looks at what comes next; true at the end of the line.
+    fn is_whole_with(&mut self, bytes: &[u8]) -> bool {
+        for &byte in bytes {
+            match byte {
+                b'\n' if !self.begun => continue,
+                b'\n' if !self.quoted => return true,
+                b'"' => self.quoted = !self.quoted,
+                _ if self.quoted => {}
+                _ => {
+                    for (found, separator) in self.found.iter_mut().zip(SEPARATORS) {
+                        *found |= byte == separator;
+                    }
+                }
+            }
+            self.begun = true;
+        }
+        false
+    }
+
+    /// The first separator that it has; a comma if there is none.
+    fn separator(&self) -> u8 {
+        SEPARATORS
+            .into_iter()
+            .zip(self.found)
+            .find(|(_, found)| *found)
+            .map_or(b',', |(separator, _)| separator)
+    }
+}
+
+/// Counts bytes, and refuses more of them than a row may have: `csv` would take memory for all.
+struct Counted<R> {
+    inner: R,
+    since: Rc<Shared<usize>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.since.get() > MOST_ROW_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let read = self.inner.read(out)?;
+        self.since.set(self.since.get() + read);
+        Ok(read)
+    }
+}
+
 const TEXT: &str =
     "is not a number: give numbers with `.` for decimals and `,` between cells, or pick columns";
+const TEXT_WITH_COMMAS: &str = "is not a number: give numbers with `.` or `,` for decimals, or pick columns";
 
-/// What a cell holds.
-fn parse(text: &[u8]) -> Cell {
-    let text = text.trim_ascii();
+/// How the cells of a file are read.
+struct Numbers {
+    separator: u8,
+    /// The decimal mark that was met first.
+    mark: Shared<Option<u8>>,
+}
+
+impl Numbers {
+    /// What a cell holds.
+    fn parse(&self, text: &[u8]) -> Cell {
+        let text = text.trim_ascii();
+        if self.separator == b',' || !text.iter().any(|byte| matches!(byte, b',' | b'.')) {
+            return parse(text, if self.separator == b',' { TEXT } else { TEXT_WITH_COMMAS });
+        }
+        let mark = if text.contains(&b',') { b',' } else { b'.' };
+        let number = if mark == b'.' {
+            parse(text, TEXT_WITH_COMMAS)
+        } else if text.contains(&b'.') || text.iter().filter(|&&byte| byte == b',').count() > 1 {
+            Cell::Unusable("has marks between thousands, or two decimal marks: write it without", true)
+        } else {
+            let text: Vec<u8> = text.iter().map(|&byte| if byte == b',' { b'.' } else { byte }).collect();
+            parse(&text, TEXT_WITH_COMMAS)
+        };
+        if matches!(number, Cell::Number(_)) {
+            if self.mark.get().is_some_and(|first| first != mark) {
+                return Cell::Unusable(
+                    "has another decimal mark than numbers before it: use one of `.` and `,`",
+                    false,
+                );
+            }
+            self.mark.set(Some(mark));
+        }
+        number
+    }
+}
+
+/// What a cell holds that has `.` for decimals.
+fn parse(text: &[u8], no_number: &'static str) -> Cell {
     if text.is_empty() || text == b"NA" {
         return Cell::Missing;
     }
     match std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()) {
-        None => Cell::Unusable(TEXT),
+        None => Cell::Unusable(no_number, true),
         Some(x) if x.is_infinite() && text.iter().any(u8::is_ascii_digit) => {
-            Cell::Unusable("is beyond the range of f64, which ends at 1.8e308: scale the column")
+            Cell::Unusable("is beyond the range of f64, which ends at 1.8e308: scale the column", false)
         }
         Some(x) => Cell::of(x),
     }
@@ -275,7 +415,12 @@ mod tests {
             ("\"a\nb\",c\n1,x\n", "t.csv, line 3, column c: \"x\" is not"),
             ("1,2\n\"\n\n3\",x", "t.csv, line 4, column 2: \"x\" is not"),
             ("1,2\n3,\"x\n4,5\n", "t.csv, line 2, column 2: \"x\\n4,5\" is not"),
-            ("1;2\n3;4\n", "t.csv, line 2, column 1;2: \"3;4\" is not a number: give numbers with `.`"),
+            ("1:2\n3:4\n", "t.csv, line 2, column 1:2: \"3:4\" is not a number: give numbers with `.`"),
+            ("a;b\n1;x\n", "t.csv, line 2, column b: \"x\" is not a number: give numbers with `.` or `,`"),
+            ("a;b\n1,5;2.5\n", "t.csv, line 2, column b: \"2.5\" has another decimal mark"),
+            ("a\tb\n1.5\t2,5\n", "t.csv, line 2, column b: \"2,5\" has another decimal mark"),
+            ("a;b\n1;1.234,5\n", "t.csv, line 2, column b: \"1.234,5\" has marks between thousands"),
+            ("a;b\n1;1,234,567\n", "t.csv, line 2, column b: \"1,234,567\" has marks between thousands"),
             ("a\n1,5\n", "t.csv: line 2 has 2 cells, the first has 1"),
             (",b\nx,1\n", "t.csv, line 2, column 1: \"x\" is not"),
             ("a,b\n1,\n", "t.csv, line 2, column b: \"\" is missing: fill it in"),
@@ -314,6 +459,64 @@ mod tests {
         assert!(message(utf_16).contains("not UTF-8"));
         let found = read_with("a,b\n1,\n,2\n", &drop_missing()).unwrap_err().to_string();
         assert!(found.starts_with("t.csv: each of its 2 rows has a missing cell"), "{found}");
+    }
+
+    #[test]
+    fn separators_are_found_and_commas_may_be_decimal_marks() {
+        let separator = |text: &str| {
+            TableReader::csv(text.as_bytes(), Path::new("t.csv"), &ReadOptions::default())
+                .unwrap()
+                .separator()
+        };
+        for (text, found, names) in [
+            ("1,5;2\n3;4,25\n", ';', None),
+            ("a;b\n1,5;2\n3;4,25\n", ';', Some(["a", "b"])),
+            ("1,5\t2\n3\t4,25\n", '\t', None),
+            ("\n\r\n\"a;b\",\"c\td\"\n1.5,2\n3,4.25\n", ',', Some(["a;b", "c\td"])),
+            ("\"a\n;b\"\tc\n1.5\t2\n3\t4.25\n", '\t', Some(["a\n;b", "c"])),
+            ("\u{feff}a;b,c\r\n1.5;2\r\n3;4.25", ';', Some(["a", "b,c"])),
+        ] {
+            let table = read(text).unwrap();
+            assert_eq!(table.values.as_slice(), [1.5, 2.0, 3.0, 4.25], "{text:?}");
+            assert_eq!(
+                table.header.as_deref(),
+                names.map(|names| names.map(str::to_owned)).as_ref().map(|n| &n[..])
+            );
+            assert_eq!(separator(text), Some(found));
+        }
+        assert_eq!(separator("1\n2\n"), Some(','));
+        // The first line may come in pieces.
+        let slow = (&b"a"[..]).chain(&b";b\n1,"[..]).chain(&b"5;2\n"[..]);
+        assert_eq!(
+            read_csv(slow, Path::new("pipe"), &ReadOptions::default()).unwrap().values.row(0),
+            [1.5, 2.0]
+        );
+    }
+
+    #[test]
+    fn what_is_compressed_or_too_long_is_refused_before_it_is_in_memory() {
+        for (start, name) in
+            [(&b"\x1f\x8b\x08\0"[..], "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip")]
+        {
+            assert!(message(start).contains(&format!("compressed with {name}; unpack it first")));
+        }
+        let endless = |text: &'static [u8]| {
+            let options = ReadOptions::default();
+            read_csv(text.chain(io::repeat(b'1')), Path::new("t.csv"), &options).unwrap_err().to_string()
+        };
+        assert!(endless(b"").contains("longer than 16 MiB"));
+        assert!(endless(b"a,b\n1,2\n").contains("near line 3 is longer than 16 MiB"));
+        let quoted = (&b"a\n1\n\""[..]).chain((&b"1\n"[..]).chain(io::repeat(b'\n')));
+        let found = read_csv(quoted, Path::new("t.csv"), &ReadOptions::default()).unwrap_err().to_string();
+        assert!(
+            found.contains("longer than 16 MiB; end rows with line ends (is a quote left open?)"),
+            "{found}"
+        );
+        let million = "1,".repeat(999_999) + "1\n";
+        assert!(message(million).contains("it has 1000000 columns, at most 65536 are read"));
+        // What is long and allowed.
+        let wide = "1,".repeat(65_535) + "1\n";
+        assert_eq!(read(wide).unwrap().values.cols(), 65_536);
     }
 
     #[test]

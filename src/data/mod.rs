@@ -1,13 +1,16 @@
 //! Data: toys that are drawn, tables that are read and written, and their standardisation.
 //!
-//! A table is CSV (feature `csv`) or NPY. What is read is f64 and finite; what is written has the
+//! A table is CSV (feature `csv`), NPY, or an array of an NPZ archive (feature `npz`; `file.npz:name`). What is read is f64 and finite; what is written has the
 //! precision it was computed in. [`Table`] is all of a table; [`TableReader`] and [`TableWriter`] go
 //! through one of any length in constant memory.
 //!
 //! # Limits
-//! - CSV: commas between cells, `.` in numbers, UTF-8, double quotes where needed, lines that end in LF,
-//!   CRLF or CR. Empty lines are skipped: in a table of one column a missing cell must be `NA` or `""`.
+//! - CSV: tabs, semicolons or commas between cells, the first of these that its first line has outside quotes; `.` in numbers,
+//!   or `,` where it does not stand between cells, but not both in one file. UTF-8, double quotes where needed, lines that end in
+//!   LF, CRLF or CR. Empty lines are skipped: in a table of one column a missing cell must be `NA` or `""`.
 //!   A header that consists of numbers alone cannot be told from a row.
+//! - At most 65,536 columns, 16 MiB for one row of CSV, 64 KiB for the header of NPY: more is refused before it is in memory. What
+//!   is compressed (gzip, zstd, xz, bzip2) is refused by its name.
 //! - NPY: versions 1 to 3, one or two dimensions, either order of bytes and of rows and columns; f4, f8,
 //!   integers (beyond 2^53 rounded to nearest) and booleans. Objects (pickles), structures, text,
 //!   complex numbers and half precision are refused.
@@ -21,6 +24,8 @@ mod csv_text;
 mod npy;
 mod npy_header;
 mod npy_rows;
+#[cfg(feature = "npz")]
+mod npz;
 mod reader;
 mod standardize;
 mod table;

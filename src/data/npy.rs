@@ -254,7 +254,7 @@ mod tests {
             (array("<f8", "(0, 1000000000000000000)", &[]), "no rows"),
             (array("<f8", "(3, 0)", &[]), "no columns"),
             (array("<f8", "(1000000000000000000,)", &[]), "ends before the last"),
-            (array("<f8", "(1, 1000000000000000000)", &[]), "ends before the last"),
+            (array("<f8", "(1, 1000000000000000000)", &[]), "columns, at most 65536"),
             (array("<f8", "(4294967296, 4294967296)", &[]), "beyond all memory"),
             (array("<f8", "(99999999999999999999,)", &[]), "where a size belongs"),
             (array("<f8", "(-1,)", &[]), "where a size belongs"),

@@ -11,7 +11,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::table::unreadable;
+use super::table::{check_compression, unreadable};
 use crate::error::{Error, Result};
 use crate::kernel::Real;
 
@@ -141,6 +141,7 @@ pub(super) fn read_header(reader: &mut impl Read, file: &Path) -> Result<Header>
     };
     let mut start = [0; 8];
     fill(&mut start)?;
+    check_compression(file, &start)?;
     if !start.starts_with(MAGIC) {
         return Err(bad(file, "it does not begin as NPY files do".to_owned()));
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::columns::{Cell, Columns};
 use super::npy::CHUNK;
 use super::npy_header::{Dtype, Header, bad, read_header};
-use super::table::{ReadOptions, bad_table, no_rows, unreadable};
+use super::table::{ReadOptions, bad_table, check_columns, no_rows, unreadable};
 use crate::error::{Error, Result};
 
 /// Numbers that are put together to rows at a time where the file holds columns, 8 MB: long pieces of
@@ -229,6 +229,7 @@ fn shape(reader: &mut impl Read, file: &Path) -> Result<(Header, usize, usize)> 
     if rows.checked_mul(cols).and_then(|count| count.checked_mul(8)).is_none() {
         return Err(bad(file, format!("{rows} x {cols} numbers are beyond all memory")));
     }
+    check_columns(file, cols)?;
     Ok((header, rows, cols))
 }
 

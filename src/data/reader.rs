@@ -58,7 +58,7 @@ enum Rows<'a> {
 }
 
 impl<'a> TableReader<'a> {
-    /// Opens `.csv` or `.npy`, by the extension of `path`, and reads its header.
+    /// Opens `.csv`, `.npy` or an array of an archive, `file.npz:name`, by the extension of `path`, and reads its header.
     ///
     /// # Errors
     /// - [`Error::Io`] if the file cannot be read.
@@ -66,6 +66,10 @@ impl<'a> TableReader<'a> {
     ///   an empty table.
     /// - [`Error::Format`] if it is no CSV or NPY at all.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
+        #[cfg(feature = "npz")]
+        if let Some((archive, array)) = super::npz::split(path) {
+            return Self::npy(super::npz::open(&archive, array.as_deref())?, path, options);
+        }
         let format = Format::of(path)?;
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
         match format {
@@ -122,6 +126,17 @@ impl<'a> TableReader<'a> {
     #[must_use]
     pub fn cols(&self) -> usize {
         self.columns.count()
+    }
+
+    /// What stands between the cells of CSV: `,`, `;` or a tab, as was found in the first line. Where it is not `,`, a `,` inside a
+    /// number is its decimal mark.
+    #[must_use]
+    pub fn separator(&self) -> Option<char> {
+        match &self.rows {
+            #[cfg(feature = "csv")]
+            Rows::Csv(rows) => Some(char::from(rows.separator())),
+            Rows::Npy(_) => None,
+        }
     }
 
     /// How many rows the file says it has, those included that are left out; CSV does not say.

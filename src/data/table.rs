@@ -127,8 +127,49 @@ impl Format {
                 "use `.npy`, or build with the feature `csv`",
             )),
             Some("npy") => Ok(Self::Npy),
+            Some("npz") => Err(bad_table(
+                path,
+                "an NPZ archive can be read by a build with the feature `npz`, and not be written",
+                "use `.npy`",
+            )),
+            Some(word @ ("gz" | "zst" | "xz" | "bz2" | "zip")) => Err(bad_table(
+                path,
+                format!("it is compressed (`.{word}`)"),
+                "unpack it first, for example `gunzip -c FILE.csv.gz | pushforward ... -`",
+            )),
             _ => Err(bad_table(path, "the kind of table is not known", "use a name in `.csv` or `.npy`")),
         }
+    }
+}
+
+/// The most columns of a file: the network of more would not fit any memory, and a claim of more is a slip.
+pub(super) const MOST_COLUMNS: usize = 1 << 16;
+
+/// Refuses more columns than that.
+pub(super) fn check_columns(file: &Path, cols: usize) -> Result<()> {
+    if cols > MOST_COLUMNS {
+        let found = format!("it has {cols} columns, at most {MOST_COLUMNS} are read");
+        return Err(bad_table(file, found, "keep fewer columns (is the table transposed?)"));
+    }
+    Ok(())
+}
+
+/// Refuses what begins as a compressed file does.
+pub(super) fn check_compression(file: &Path, start: &[u8]) -> Result<()> {
+    let known: [(&[u8], &str); 5] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\xfd7zXZ", "xz"),
+        (b"BZh", "bzip2"),
+        (b"PK\x03\x04", "zip"),
+    ];
+    match known.iter().find(|(mark, _)| start.starts_with(mark)) {
+        None => Ok(()),
+        Some((_, name)) => Err(bad_table(
+            file,
+            format!("it is compressed with {name}"),
+            "unpack it first, for example `gunzip -c FILE.csv.gz | pushforward ... -`",
+        )),
     }
 }
 
@@ -154,7 +195,11 @@ mod tests {
     #[test]
     fn the_extension_decides_and_others_are_refused() {
         let options = ReadOptions::default();
-        for name in ["a.txt", "a", ".csv", "a.csv.gz", ""] {
+        for name in ["a.csv.gz", "a.npy.zst", "a.XZ"] {
+            let text = Table::read(Path::new(name), &options).unwrap_err().to_string();
+            assert!(text.contains("compressed") && text.contains("gunzip"), "{text}");
+        }
+        for name in ["a.txt", "a", ".csv", ""] {
             let text = Table::read(Path::new(name), &options).unwrap_err().to_string();
             assert!(text.contains("`.csv` or `.npy`"), "{text}");
         }

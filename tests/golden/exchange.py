@@ -131,7 +131,7 @@ def sources(rows, dim):
 
 
 def run_sample(program, model, given, output, steps):
-    arguments = ["sample", model, "--source", given, "-n", "8", "--solver", "midpoint", "--steps", str(steps), "-o", output]
+    arguments = ["sample", model, "--source", given, "--solver", "midpoint", "--steps", str(steps), "-o", output]
     return subprocess.run([program, *map(str, arguments)], stderr=subprocess.DEVNULL).returncode == 0
 
 

@@ -33,6 +33,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Do the whole job on built-in data: train, sample, score, draw pictures
     Demo(DemoArgs),
+    /// Draw a toy, or bring a table from one format to another; say what its columns hold
+    Data(DataArgs),
     /// Fit a velocity to the rows of a table
     Train(TrainArgs),
     /// Draw new rows from a model
@@ -81,8 +83,20 @@ pub(crate) struct DemoArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct DataArgs {
+    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
+    /// moons, 8gaussians, rings, pinwheel, swissroll, spirals or gaussian
+    pub(crate) data: Data,
+    /// file.csv, file.npy, or - for CSV on standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
-    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
+    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
     /// moons, 8gaussians, rings, pinwheel, swissroll, spirals or gaussian
     pub(crate) data: Data,
     /// The file for the model; an old one is replaced once the new one is complete
@@ -184,7 +198,7 @@ pub(crate) struct SampleArgs {
 pub(crate) struct ScoreArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
-    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N]
+    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N]
     pub(crate) data: Data,
     /// file.csv, file.npy, or - for CSV on standard output [default: -, with --json none]
     #[arg(short, long, value_name = "OUT")]
@@ -206,7 +220,7 @@ pub(crate) struct ScoreArgs {
 pub(crate) struct EncodeArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
-    /// file.csv, file.npy, - (CSV on standard input) or toy:NAME[:N]
+    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N]
     pub(crate) data: Data,
     /// file.csv, file.npy, or - for CSV on standard output: one column for each column of the data that varies
     #[arg(short, long, value_name = "OUT", default_value = "-")]

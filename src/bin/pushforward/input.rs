@@ -10,6 +10,7 @@ use pushforward::rng::{Purpose, Streams};
 use pushforward::{Error, Result, Rng, Tensor};
 
 use crate::args::ReadArgs;
+use crate::console::warn;
 
 /// Rows of a toy for which no number is given.
 const TOY_ROWS: usize = 100_000;
@@ -67,12 +68,22 @@ impl Data {
             columns: None,
         };
         match self {
-            Self::Standard => TableReader::csv(io::stdin(), self.name(), &options).map(Rows::table),
-            Self::File(path) => TableReader::open(path, &options).map(Rows::table),
+            Self::Standard => TableReader::csv(io::stdin(), self.name(), &options).map(|r| self.table(r)),
+            Self::File(path) => TableReader::open(path, &options).map(|r| self.table(r)),
             Self::Toy(toy, rows) => {
                 Ok(Rows::Toy { toy: *toy, streams: rng.fork(Purpose::Data), rows: 0..*rows })
             }
         }
+    }
+
+    /// Says what was found out about a table that is no ordinary CSV.
+    fn table(&self, reader: TableReader<'static>) -> Rows {
+        if let Some(separator) = reader.separator().filter(|&separator| separator != ',') {
+            let between = if separator == '\t' { "tabs".to_owned() } else { format!("`{separator}`") };
+            let file = self.name().display();
+            warn(format_args!("{file}: {between} between cells; a `,` in a number is its decimal mark"));
+        }
+        Rows::Table(Box::new(reader))
     }
 
     /// As [`Data::open`], but only the columns `names`, in that order. A table that has no names is taken as it is.
@@ -108,7 +119,8 @@ impl Data {
     fn may_have_header(&self) -> bool {
         match self {
             Self::Standard => true,
-            Self::File(path) => path.extension().is_none_or(|word| !word.eq_ignore_ascii_case("npy")),
+            // Neither NPY nor an array of an archive has names.
+            Self::File(path) => path.extension().is_some_and(|word| word.eq_ignore_ascii_case("csv")),
             Self::Toy(..) => false,
         }
     }
@@ -127,15 +139,19 @@ pub(crate) enum Rows {
 }
 
 impl Rows {
-    fn table(reader: TableReader<'static>) -> Self {
-        Self::Table(Box::new(reader))
-    }
-
     /// The number of columns.
     pub(crate) fn cols(&self) -> usize {
         match self {
             Self::Table(reader) => reader.cols(),
             Self::Toy { .. } => Toy::DIM,
+        }
+    }
+
+    /// The names of the columns, if there are any.
+    pub(crate) fn header(&self) -> Option<&[String]> {
+        match self {
+            Self::Table(reader) => reader.header(),
+            Self::Toy { .. } => None,
         }
     }
 

@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod bench;
 mod console;
+mod data;
 mod demo;
 mod encode;
 mod exchange;
@@ -56,6 +57,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let common = &args.common;
     pool.context("cannot start the threads")?.install(|| match &args.command {
         Command::Demo(args) => demo::run(args, common),
+        Command::Data(args) => data::run(args, common),
         Command::Train(args) => train::run(args, common),
         Command::Sample(args) => sample::run(args, common),
         Command::Score(args) => score::run(args, common),
