@@ -147,6 +147,22 @@ fn what_is_too_large_is_refused_at_once() {
 }
 
 #[test]
+fn a_training_that_would_not_fit_is_refused_with_an_estimate() {
+    let folder = Folder::new();
+    folder.succeeds(&["data", "toy:moons:200000", "-o", "x.npy", "--quiet"]); // 400,000 numbers of 28 bytes
+    for (args, estimate) in [
+        (&["toy:moons:100000000", "--max-memory", "1G"][..], "5409 MiB"),
+        (&["toy:moons", "--hidden", "10000,10000", "--max-memory", "8G"], "at least about 99"),
+        (&["toy:moons", "--hidden", "1000000,1000000"], "takes at least about"), // of this machine
+        (&["x.npy", "--max-memory", "70M"], "79 MiB"),
+    ] {
+        let out = folder.run(&[&["train", "-o", "m.pf"], args].concat());
+        folder.fails(&out, 2, &["`max-memory` is", estimate]);
+    }
+    folder.succeeds(&[&["train", "x.npy", "-o", "m.pf", "--max-memory", "80M"], &TINY[..]].concat());
+}
+
+#[test]
 fn a_system_that_says_no_is_quoted() {
     let folder = Folder::new();
     folder.succeeds(&[&["train", "toy:moons:500", "-o", "m.pf"], &TINY[..]].concat());

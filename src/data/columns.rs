@@ -15,8 +15,8 @@ const LISTED_CHARS: usize = 400;
 pub(super) enum Cell {
     Number(f64),
     Missing,
-    /// Nothing that can be used: what is wrong with it and what to do; and whether it may be a name.
-    Unusable(&'static str, bool),
+    /// Nothing that can be used: what is wrong with it and what to do.
+    Unusable(&'static str),
 }
 
 impl Cell {
@@ -25,7 +25,7 @@ impl Cell {
         match x {
             x if x.is_finite() => Self::Number(x),
             x if x.is_nan() => Self::Missing,
-            _ => Self::Unusable("is infinite: use finite numbers only", false),
+            _ => Self::Unusable("is infinite: use finite numbers only"),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Columns {
                     continue;
                 }
                 Cell::Missing => "is missing: fill it in, or leave such rows out (`--missing drop`)",
-                Cell::Unusable(remedy, _) => remedy,
+                Cell::Unusable(remedy) => remedy,
             };
             let (line, text) = place(column);
             return Err(Error::Cell {

@@ -98,7 +98,10 @@ impl<'a> CsvRows<'a> {
         check_columns(file, cols)?;
         let numbers = Numbers { separator, mark: Shared::new(None) };
         let is_header = options.header == Header::Detect
-            && records.record.iter().any(|text| matches!(numbers.parse(text), Cell::Unusable(_, true)));
+            && records
+                .record
+                .iter()
+                .any(|text| matches!(numbers.parse(text), Cell::Unusable(TEXT | TEXT_WITH_COMMAS)));
         let header = if is_header { Some(names(&records.record, file)?) } else { None };
         let columns = Columns::new(file, options, header, cols)?;
         numbers.mark.set(None); // a name is no number
@@ -286,6 +289,8 @@ impl<R: Read> Read for Counted<R> {
 
 const TEXT: &str =
     "is not a number: give numbers with `.` for decimals and `,` between cells, or pick columns";
+const THOUSANDS: &str = "has marks between thousands, or two decimal marks: write it without";
+const OTHER_MARK: &str = "has another decimal mark than numbers before it: use one of `.` and `,`";
 const TEXT_WITH_COMMAS: &str = "is not a number: give numbers with `.` or `,` for decimals, or pick columns";
 
 /// How the cells of a file are read.
@@ -306,17 +311,15 @@ impl Numbers {
         let number = if mark == b'.' {
             parse(text, TEXT_WITH_COMMAS)
         } else if text.contains(&b'.') || text.iter().filter(|&&byte| byte == b',').count() > 1 {
-            Cell::Unusable("has marks between thousands, or two decimal marks: write it without", true)
+            let number = text.iter().all(|byte| byte.is_ascii_digit() || b"+-.,".contains(byte));
+            Cell::Unusable(if number { THOUSANDS } else { TEXT_WITH_COMMAS })
         } else {
             let text: Vec<u8> = text.iter().map(|&byte| if byte == b',' { b'.' } else { byte }).collect();
             parse(&text, TEXT_WITH_COMMAS)
         };
         if matches!(number, Cell::Number(_)) {
             if self.mark.get().is_some_and(|first| first != mark) {
-                return Cell::Unusable(
-                    "has another decimal mark than numbers before it: use one of `.` and `,`",
-                    false,
-                );
+                return Cell::Unusable(OTHER_MARK);
             }
             self.mark.set(Some(mark));
         }
@@ -330,9 +333,9 @@ fn parse(text: &[u8], no_number: &'static str) -> Cell {
         return Cell::Missing;
     }
     match std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()) {
-        None => Cell::Unusable(no_number, true),
+        None => Cell::Unusable(no_number),
         Some(x) if x.is_infinite() && text.iter().any(u8::is_ascii_digit) => {
-            Cell::Unusable("is beyond the range of f64, which ends at 1.8e308: scale the column", false)
+            Cell::Unusable("is beyond the range of f64, which ends at 1.8e308: scale the column")
         }
         Some(x) => Cell::of(x),
     }
@@ -474,6 +477,7 @@ mod tests {
             ("1,5\t2\n3\t4,25\n", '\t', None),
             ("\n\r\n\"a;b\",\"c\td\"\n1.5,2\n3,4.25\n", ',', Some(["a;b", "c\td"])),
             ("\"a\n;b\"\tc\n1.5\t2\n3\t4.25\n", '\t', Some(["a\n;b", "c"])),
+            ("a.b,c;d\n1.5;2\n3;4.25", ';', Some(["a.b,c", "d"])),
             ("\u{feff}a;b,c\r\n1.5;2\r\n3;4.25", ';', Some(["a", "b,c"])),
         ] {
             let table = read(text).unwrap();

@@ -67,6 +67,9 @@ pub(crate) struct Common {
     /// Instructions to use: auto, portable, avx2 or avx512; it may change the last bits
     #[arg(long, value_name = "LEVEL", global = true, default_value_t = SimdChoice::Auto)]
     pub(crate) simd: SimdChoice,
+    /// Refuse a training that needs more memory, for example 4G [default: what the machine or its control group has]
+    #[arg(long, value_name = "SIZE", global = true, value_parser = size)]
+    pub(crate) max_memory: Option<u64>,
     /// Print one JSON object to standard output at the end
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -441,6 +444,21 @@ fn at_least_one(word: &str) -> Result<usize, &'static str> {
     word.parse().ok().filter(|&n| n > 0).ok_or("give a whole number of at least 1")
 }
 
+/// A number of bytes: a number, or one with K, M, G or T for powers of 1024.
+fn size(word: &str) -> Result<u64, &'static str> {
+    let digits = word.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let shift = match &word[digits.len()..] {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err("give a whole number of bytes, or one with K, M, G or T behind it"),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|&bytes| bytes > 0).ok_or("give a whole number of bytes, or one with K, M, G or T behind it")
+}
+
 fn seconds(word: &str) -> Result<f64, &'static str> {
     let good = |&s: &f64| s > 0.0 && s <= 3600.0;
     word.parse().ok().filter(good).ok_or("give a number of seconds above 0, at most 3600")
@@ -459,6 +477,16 @@ mod tests {
     #[test]
     fn the_definitions_fit_together() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (word, bytes) in [("5", 5), ("3K", 3072), ("2M", 2 << 20), ("1G", 1 << 30), ("16T", 16 << 40)] {
+            assert_eq!(size(word), Ok(bytes));
+        }
+        for word in ["", "0", "G", "1.5G", "-1", "1GB", "1 G", "17000000T", "99999999999999999999"] {
+            assert!(size(word).is_err(), "{word}");
+        }
     }
 
     #[test]

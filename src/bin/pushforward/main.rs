@@ -10,6 +10,7 @@ mod encode;
 mod exchange;
 mod info;
 mod input;
+mod memory;
 mod sample;
 mod score;
 mod train;

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::args::{Common, TrainArgs};
 use crate::console::{Interrupt, Interrupted, Usage, warn};
+use crate::memory;
 
 /// Lines of the log, but for the last step and rounding.
 const LOG_LINES: u64 = 1000;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     };
     adam.check()?;
     shape(1).check()?;
+    memory::check(&shape(1), &args.data, common)?;
     if args.output == Path::new("-") {
         return Err(Usage("a model is written to a file: give its name with -o").into());
     }
