@@ -32,7 +32,7 @@
 //! autodiff  field  source  checkpoint
 //! tensor
 //! kernel  file                                     the only place that names SIMD; files replaced when complete
-//! error  rng
+//! error  rng  estimate
 //! ```
 //!
 //! # Features
@@ -50,6 +50,7 @@ pub mod closed_form;
 pub mod coupling;
 pub mod data;
 pub mod error;
+pub mod estimate;
 pub mod field;
 pub mod file;
 pub mod flow;
@@ -70,6 +71,7 @@ pub mod train;
 
 pub use coupling::Coupling;
 pub use error::{Error, Result};
+pub use estimate::Estimate;
 pub use field::{DifferentiableField, VectorField};
 pub use flow::Flow;
 pub use kernel::{Real, Simd, SimdLevel};

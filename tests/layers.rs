@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The rows, lowest first: a module uses modules of lower rows only.
 const ROWS: [&[&str]; 10] = [
-    &["error", "rng"],
+    &["error", "rng", "estimate"],
     &["kernel", "file"],
     &["tensor"],
     &["autodiff", "field", "source", "checkpoint"],

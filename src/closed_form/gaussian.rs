@@ -9,16 +9,19 @@
 //! g = (alpha alpha' s + sigma sigma') / (alpha² s + sigma²).
 //!
 //! The floor of the loss (E12) is V = E|dX_t - u_t(X_t)|², the variance of dX_t given X_t, over t uniform in
-//! [0, 1]. For X_t = t X_1 + (1 - t) X_0 the variance of X_1 - X_0 along one eigenvector is
-//! (s + 1) - (t s - (1 - t))² / (t² s + (1 - t)²) = s / (t² s + (1 - t)²). In r = t / (1 - t), with
-//! dr = dt / (1 - t)², its integral over t is ∫_0^∞ s / (s r² + 1) dr = (pi/2) sqrt(s); V is the sum of
-//! these over the eigenvalues.
+//! [0, 1]. Along one eigenvector it is (alpha'² s + sigma'²) - (alpha alpha' s + sigma sigma')² / (alpha² s + sigma²)
+//! = s D² / (alpha² s + sigma²), D = alpha' sigma - alpha sigma'. For X_t = t X_1 + (1 - t) X_0, where D = 1, in
+//! r = t / (1 - t), with dr = dt / (1 - t)², its integral over t is ∫_0^∞ s / (s r² + 1) dr = (pi/2) sqrt(s); V is the
+//! sum of these over the eigenvalues.
 //!
 //! # Shapes
 //! m has length d, S is [d, d], x is [B, d].
 //!
 //! # Limits
-//! S must be positive definite to working precision: its smallest eigenvalue above d eps times its largest.
+//! S must be positive definite to working precision: its smallest eigenvalue above d eps times its largest. Eigenvalues come
+//! with an error of some eps times the largest, so that the small ones lose digits: of condition number k, a share k eps of
+//! the smallest (2e-4 for 1e12). psi_1 and the velocity lose less, sqrt(k) eps of the largest scale (1e-10 for 1e12); the
+//! log-density of a row that lies r standard deviations away in the thinnest direction is off by k eps (1 + r²) / 2 nats.
 //!
 //! # Source
 //! The formulas are derived above; the setting is that of Lipman et al. 2023, arXiv:2210.02747.
@@ -30,6 +33,7 @@ use crate::field::{DifferentiableField, DifferentialWorker, VectorField, Worker}
 use crate::path::{AffinePath, Scheduler};
 use crate::tensor::Tensor;
 
+use super::quadrature::integrate;
 use super::symmetric::Eigen;
 
 /// What a covariance may lack of symmetry, as a share of its largest number: rounding of its sums.
@@ -47,9 +51,9 @@ const ASYMMETRY: f64 = 1e-12;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct GaussianFlow {
-    mean: Vec<f64>,
-    eigen: Eigen,      // of S
-    root: Tensor<f64>, // S^(1/2), [d, d]
+    pub(super) mean: Vec<f64>,
+    pub(super) eigen: Eigen, // of S
+    root: Tensor<f64>,       // S^(1/2), [d, d]
 }
 
 impl GaussianFlow {
@@ -123,12 +127,25 @@ impl GaussianFlow {
     }
 
     /// The floor V of the training loss E|v - dX_t|² (E11), times uniform: what remains of it for the true
-    /// velocity (E12). For `condot` it is (pi/2) times the sum of the square roots of the eigenvalues of S.
+    /// velocity (E12). For `condot` it is (pi/2) times the sum of the square roots of the eigenvalues of S, for other paths an
+    /// integral found by quadrature; it is infinite where alpha' sigma - alpha sigma' grows like 1 / sqrt(1 - t) or faster, as
+    /// that of a variance-preserving path with a sigma like sqrt(1 - t) does.
     #[must_use]
     pub fn loss_floor(&self, path: AffinePath) -> f64 {
-        match path.scheduler {
-            Scheduler::CondOt => FRAC_PI_2 * self.eigen.values.iter().map(|s| s.sqrt()).sum::<f64>(),
+        if path.scheduler == Scheduler::CondOt {
+            return FRAC_PI_2 * self.eigen.values.iter().map(|s| s.sqrt()).sum::<f64>();
         }
+        self.loss_floor_by_quadrature(path)
+    }
+
+    /// V for any path: per eigenvector s (alpha' sigma - alpha sigma')² / (alpha² s + sigma²), integrated over t.
+    fn loss_floor_by_quadrature(&self, path: AffinePath) -> f64 {
+        integrate(|t| {
+            let c = path.coefficients(t);
+            let d = c.d_alpha * c.sigma - c.alpha * c.d_sigma;
+            let along = |s: &f64| s * d * d / (c.alpha * c.alpha * s + c.sigma * c.sigma);
+            self.eigen.values.iter().map(along).sum()
+        })
     }
 }
 
@@ -360,6 +377,81 @@ mod tests {
             let flow = GaussianFlow::new(&[7.0], &Tensor::from_rows(&[[s]])).unwrap();
             assert!((integral - flow.loss_floor(AffinePath::default())).abs() < BOUND, "s = {s}");
         }
+    }
+
+    #[test]
+    fn the_quadrature_finds_the_closed_form() {
+        // Roundings of 800 terms; those of times near 1, where for small s the integrand changes over a distance of sqrt(s);
+        // and for large s what is left out at 0, where the integrand is s.
+        let bound = |s: f64| 1e-13 + 8.0 * f64::EPSILON * s.sqrt().max(1.0 / s.sqrt());
+        let path = AffinePath::default();
+        for s in [1e-12, 1e-6, 0.3, 4.0, 1e6] {
+            let flow = GaussianFlow::new(&[7.0], &Tensor::from_rows(&[[s]])).unwrap();
+            let ratio = flow.loss_floor_by_quadrature(path) / flow.loss_floor(path);
+            assert!((ratio - 1.0).abs() < bound(s), "{s}: {ratio}");
+        }
+    }
+
+    /// Eigenvectors of a rotation in general position, and a covariance with eigenvalues from 1 down to 1 / condition.
+    fn ill_conditioned(condition: f64) -> ([f64; 3], Tensor<f64>, Tensor<f64>) {
+        // The reflection 1 - 2 v v^T / |v|², v = (1, 2, 3): orthogonal and symmetric, its numbers are sevenths.
+        let v = [1.0, 2.0, 3.0];
+        let mut q = Tensor::zeros(3, 3);
+        for i in 0..3 {
+            for j in 0..3 {
+                q.row_mut(i)[j] = f64::from(u8::from(i == j)) - v[i] * v[j] / 7.0;
+            }
+        }
+        let s = [1.0, condition.sqrt().recip(), condition.recip()];
+        let covariance = Eigen { values: s.to_vec(), vectors: q.clone() }.function(|s| s);
+        (s, q, covariance)
+    }
+
+    #[test]
+    fn what_a_condition_number_costs_is_what_the_head_says() {
+        // The constants: some ten roundings of the entries of S and of the rotations that diagonalise it.
+        const ROUNDINGS: f64 = 16.0;
+        let mut worst = [0.0_f64; 3];
+        for condition in [1.0, 1e2, 1e4, 1e6, 1e8, 1e10, 1e12] {
+            let (s, q, covariance) = ill_conditioned(condition);
+            let flow = GaussianFlow::new(&[1.0, -2.0, 0.5], &covariance).unwrap();
+            let eps = ROUNDINGS * f64::EPSILON;
+            // x along every eigenvector by one standard deviation: psi_1 takes the sum of the eigenvectors there.
+            let sum = |scale: &dyn Fn(usize) -> f64| -> [f64; 3] {
+                std::array::from_fn(|i| (0..3).map(|k| q.row(i)[k] * scale(k)).sum())
+            };
+            let (z, moved) = (sum(&|_| 1.0), sum(&|k| s[k].sqrt()));
+            let x_1 = flow.map(&Tensor::from_rows(&[z])).unwrap();
+            let mean = [1.0, -2.0, 0.5];
+            for i in 0..3 {
+                let off = (x_1.row(0)[i] - mean[i] - moved[i]).abs();
+                worst[0] = worst[0].max(off / (eps * condition.sqrt()));
+                assert!(off < eps * condition.sqrt(), "psi_1, condition {condition:e}: {off:e}");
+            }
+            // Its density: |z|² = 3 standard deviations.
+            let x = Tensor::from_rows(&[std::array::from_fn::<f64, 3, _>(|i| mean[i] + moved[i])]);
+            let exact = -1.5 * TAU.ln() - 0.5 * s.iter().map(|s| s.ln()).sum::<f64>() - 1.5;
+            let off = (flow.log_density(&x).unwrap()[0] - exact).abs();
+            worst[1] = worst[1].max(off / (eps * condition));
+            assert!(off < eps * condition, "log-density, condition {condition:e}: {off:e}");
+            // The velocity there, t near 1, where alpha² S + sigma² I is as ill-conditioned as S.
+            let (t, path) = (1.0 - 1e-7, AffinePath::default());
+            let c = path.coefficients(t);
+            let g = |k: usize| (c.alpha * s[k] - c.sigma) / (c.alpha * c.alpha * s[k] + c.sigma * c.sigma);
+            let spread = |k: usize| (c.alpha * c.alpha * s[k] + c.sigma * c.sigma).sqrt();
+            let (at, u) = (sum(&spread), sum(&|k| g(k) * spread(k)));
+            let x = Tensor::from_rows(&[std::array::from_fn::<f64, 3, _>(|i| c.alpha * mean[i] + at[i])]);
+            let mut found = Tensor::zeros(1, 3);
+            flow.velocity(path).eval(&[t], &x, &mut found).unwrap();
+            for i in 0..3 {
+                let off = (found.row(0)[i] - mean[i] - u[i]).abs();
+                // g of the thinnest direction is of size 1 / s sigma: what x has lost beside its mean is multiplied by it.
+                let bound = eps * condition.sqrt().max(1.0) * (1.0 + g(2).abs());
+                worst[2] = worst[2].max(off / bound);
+                assert!(off < bound, "velocity, condition {condition:e}: {off:e} {bound:e}");
+            }
+        }
+        assert!(worst.iter().all(|&w| w > 1e-3), "bounds that say nothing: {worst:?}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use super::adam::{AdamState, AdamStep};
 use super::map::{Activation, SELU_SCALE, SELU_SCALE_ALPHA};
 use super::matmul::Start;
+use super::posterior::Posterior;
 use super::real::Real;
 use super::rows::{Rows, RowsMut};
 
@@ -238,6 +239,31 @@ pub fn sum_products<R: Real>(a: Rows<'_, R>, b: Rows<'_, R>, sums: &mut [f64]) {
     assert_eq!(a.cols(), b.cols(), "columns of the factors");
     for (i, sum) in sums.iter_mut().enumerate() {
         *sum = (0..b.rows()).map(|k| dot(a.row(i * b.rows() + k), b.row(k))).sum();
+    }
+}
+
+/// The plain double loop of [`super::posteriors()`]: all distances, then all weights, then the sums.
+///
+/// # Panics
+/// If the shapes do not fit, or there are no points.
+pub fn posteriors(
+    points: Rows<'_, f64>,
+    x: Rows<'_, f64>,
+    queries: &mut [Posterior],
+    mut means: RowsMut<'_, f64>,
+) {
+    for (i, query) in queries.iter_mut().enumerate() {
+        let distance = |point: &[f64]| -> f64 {
+            x.row(i).iter().zip(point).map(|(x, p)| (query.alpha * p - x) * (query.alpha * p - x)).sum()
+        };
+        let s: Vec<f64> = (0..points.rows()).map(|k| distance(points.row(k))).collect();
+        let least = s.iter().copied().fold(f64::INFINITY, f64::min);
+        let w: Vec<f64> = s.iter().map(|s| (-query.sharpness * (s - least)).exp()).collect();
+        (query.least, query.total) = (least, w.iter().sum());
+        query.spread = w.iter().zip(&s).map(|(w, s)| w * (s - least)).sum::<f64>() / query.total;
+        for (j, mean) in means.row_mut(i).iter_mut().enumerate() {
+            *mean = (0..points.rows()).map(|k| w[k] * points.row(k)[j]).sum::<f64>() / query.total;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every kernel against its naive twin, over random shapes, for both types and at every SIMD level of this CPU.
 
 mod functions;
+mod posteriors;
 mod products;
 mod sums;
 
