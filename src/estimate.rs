@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn one_number_has_no_error_that_is_known() {
         let x = Estimate::of(&[4.0]);
-        assert!(x.mean == 4.0 && x.standard_error.is_nan());
+        assert!((x.mean - 4.0).abs() < 1e-15 && x.standard_error.is_nan());
         assert!(Estimate::of(&[]).mean.is_nan());
         // 1, 2, 3, 4: variance 5/3, over 4.
         assert!((Estimate::of(&[1.0, 2.0, 3.0, 4.0]).standard_error - (5.0_f64 / 12.0).sqrt()).abs() < 1e-15);

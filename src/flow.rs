@@ -9,6 +9,8 @@
 //! source.
 //!
 //! # Limits
+//! More than 500 lines, half of them documentation: everything that a trained flow can do.
+//!
 //! A column that was constant in the training data is no part of the density: it comes back as that constant, and a
 //! row that differs from it has the log-density minus infinity. x_0 has no such columns; a row that differs in one of them
 //! is not what comes back of its x_0.
@@ -26,11 +28,12 @@ use crate::checkpoint::{self, Contents, Kind, Loaded};
 use crate::coupling::Coupling;
 use crate::data::Standardize;
 use crate::error::{Error, Result};
+use crate::field::DifferentiableField;
 use crate::kernel::{Real, Simd, SimdLevel};
 use crate::likelihood::{self, Divergence, Scores};
 use crate::nn::{Adam, LrSchedule, Mlp, MlpShape};
-use crate::ode::{Solver, Stats, Trajectory};
-use crate::path::AffinePath;
+use crate::ode::{Reason, RowStats, Solver, Stats, Trajectory, euler_maruyama};
+use crate::path::{AffinePath, Diffused, Predicted, Prediction, Rescheduled, Scheduler, Transformed, Width};
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
@@ -71,6 +74,8 @@ pub struct Flow {
     standardize: Standardize,
     header: Option<Vec<String>>,
     record: Option<TrainingRecord>,
+    /// The scheduler whose path samples take, if it is not the trained one. // E17
+    rescheduled: Option<Scheduler>,
 }
 
 /// What stands in a model's file beside the parameters.
@@ -107,7 +112,10 @@ impl Flow {
     #[must_use]
     pub fn new(velocity: Mlp, path: AffinePath, source: Source) -> Self {
         let standardize = Standardize::identity(velocity.shape().dim);
-        Self { velocity, path, source, standardize, header: None, record: None }
+        // The source of `ve` is wide: its flow is solved on the linear path, from N(0, I).
+        let wide = path.scheduler.source_std() > 1.0 || path.scheduler.source_std() < 1.0;
+        let rescheduled = wide.then_some(Scheduler::CondOt);
+        Self { velocity, path, source, standardize, header: None, record: None, rescheduled }
     }
 
     /// The same flow in the units of the data.
@@ -148,6 +156,51 @@ impl Flow {
     #[must_use]
     pub fn with_record(self, record: TrainingRecord) -> Self {
         Self { record: Some(record), ..self }
+    }
+
+    /// The same flow along the path of another scheduler: the same source, target and psi_1, another way between. // E17
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if it was trained on a path with noise on the way, or if the source of the new one is not N(0, I).
+    pub fn with_scheduler(self, scheduler: Scheduler) -> Result<Self> {
+        let refused =
+            |remedy| Err(Error::Setting { name: "scheduler", value: scheduler.to_string(), remedy });
+        if self.path.width != Width::None {
+            return refused(
+                "the model was trained with noise on the way, which another scheduler would change",
+            );
+        }
+        if scheduler.source_std() > 1.0 || scheduler.source_std() < 1.0 {
+            return refused("its source is not N(0, I): take any other one");
+        }
+        let rescheduled = (scheduler != self.path.scheduler).then_some(scheduler);
+        Ok(Self { rescheduled, ..self })
+    }
+
+    /// The scheduler of the path that samples take.
+    #[must_use]
+    pub fn scheduler(&self) -> Scheduler {
+        self.rescheduled.unwrap_or(self.path.scheduler)
+    }
+
+    /// Hands the velocity of the flow to `f`: what the network predicts, read as a velocity (E15), along the scheduler of
+    /// [`Flow::scheduler`] (E17). `network` is that of the flow, in any precision.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn with_field<R: Real, T>(
+        &self,
+        network: &Mlp<R>,
+        f: impl FnOnce(&dyn DifferentiableField<R>) -> Result<T>,
+    ) -> Result<T> {
+        let AffinePath { scheduler, prediction, .. } = self.path;
+        let predicted = Transformed::new(network, Predicted { prediction, scheduler });
+        let velocity: &dyn DifferentiableField<R> =
+            if prediction == Prediction::Velocity { network } else { &predicted };
+        match self.rescheduled {
+            None => f(velocity),
+            Some(to) => f(&Transformed::new(velocity, Rescheduled { from: scheduler, to })),
+        }
     }
 
     /// The same flow, computed at another SIMD level.
@@ -223,6 +276,46 @@ impl Flow {
         self.decode(&self.draw_source(rows, streams)?, solver)
     }
 
+    /// As [`Flow::sample_rows`] with noise on the way that keeps the marginals: dX = (u + (b²/2) grad log p_t) dt + b dW with
+    /// b_t = beta sqrt(sigma_t), by `steps` steps of Euler and Maruyama. Without noise, beta = 0, it is `euler`. // E30
+    ///
+    /// # Errors
+    /// As [`Flow::sample`]; [`Error::Setting`] for a beta that is negative or not finite, and where the score is not known from
+    /// the velocity: for a source or a coupling other than `normal` and `independent`, and for noise on the trained path.
+    pub fn sample_noisy<R: Real>(
+        &self,
+        rows: Range<usize>,
+        beta: f64,
+        steps: u32,
+        streams: Streams,
+        noise: Streams,
+    ) -> Result<Drawn<R>> {
+        let refused = |remedy| Err(Error::Setting { name: "noise", value: beta.to_string(), remedy });
+        if !(0.0..=1e3).contains(&beta) {
+            return refused("give a number from 0 to 1000");
+        }
+        if self.path.width != Width::None {
+            return refused(
+                "the model was trained with noise on the way: its score does not follow from its velocity",
+            );
+        }
+        if self.record.as_ref().is_some_and(|record| record.coupling != Coupling::Independent) {
+            return refused(
+                "the score follows from the velocity only if source and target were paired independently",
+            );
+        }
+        let first = rows.start;
+        let x_0 = self.draw_source(rows, streams)?;
+        let diffused = Diffused { scheduler: self.scheduler(), beta };
+        let x_1 = self.with_field(&self.velocity, |field| {
+            let drift = Transformed::new(field, diffused);
+            euler_maruyama(&drift, &|t| diffused.noise(t), &x_0, 0.0..1.0, steps, noise, first)
+        })?;
+        let row = RowStats { nfe: steps.into(), accepted: steps.into(), rejected: 0, reason: Reason::Done };
+        let stats = Stats { rows: x_1.rows() as u64, ..Stats::of(&[row]) };
+        Ok(Drawn { x: self.standardize.to_data(&x_1)?, stats })
+    }
+
     /// Finds the row of the source of each row of x, [N, d]: x_0 = psi_1^-1(x_1), by the flow backwards. // E1
     ///
     /// # Errors
@@ -242,7 +335,7 @@ impl Flow {
     /// ```
     pub fn encode<R: Real>(&self, x: &Tensor<R>, solver: &Solver) -> Result<Encoded> {
         let z = self.to_model(x)?.1;
-        let solution = solver.solve(&self.velocity, &z, 1.0..0.0)?;
+        let solution = self.with_field(&self.velocity, |field| solver.solve(field, &z, 1.0..0.0))?;
         Ok(Encoded { x_0: solution.x, stats: solution.stats })
     }
 
@@ -254,7 +347,7 @@ impl Flow {
     /// of the solver as in [`Flow::sample`].
     pub fn decode<R: Real>(&self, x_0: &Tensor<f32>, solver: &Solver) -> Result<Drawn<R>> {
         self.check_source(x_0)?;
-        let solution = solver.solve(&self.velocity, x_0, 0.0..1.0)?;
+        let solution = self.with_field(&self.velocity, |field| solver.solve(field, x_0, 0.0..1.0))?;
         Ok(Drawn { x: self.standardize.to_data(&solution.x)?, stats: solution.stats })
     }
 
@@ -283,7 +376,8 @@ impl Flow {
         solver: &Solver,
     ) -> Result<Trajectory<R>> {
         self.check_source(x_0)?;
-        let Trajectory { t, x, stats } = solver.trajectory(&self.velocity, x_0, 0.0..1.0, intervals)?;
+        let Trajectory { t, x, stats } =
+            self.with_field(&self.velocity, |field| solver.trajectory(field, x_0, 0.0..1.0, intervals))?;
         let x = x.iter().map(|x| self.standardize.to_data(x)).collect::<Result<_>>()?;
         Ok(Trajectory { t, x, stats })
     }
@@ -324,7 +418,9 @@ impl Flow {
         rng: &mut Rng,
     ) -> Result<Scores> {
         let (x, z) = self.to_model(x)?;
-        let scores = likelihood::log_density(&self.velocity, self.source, &z, divergence, solver, rng)?;
+        let scores = self.with_field(&self.velocity, |field| {
+            likelihood::log_density(field, self.source, &z, divergence, solver, rng)
+        })?;
         Ok(self.in_data_units(&x, scores))
     }
 
@@ -342,9 +438,9 @@ impl Flow {
         streams: Streams,
     ) -> Result<Scores> {
         let (x, z) = self.to_model(x)?;
-        let (velocity, source) = (&self.velocity, self.source);
-        let scores =
-            likelihood::log_density_rows(velocity, source, &z, first_row, divergence, solver, streams)?;
+        let scores = self.with_field(&self.velocity, |field| {
+            likelihood::log_density_rows(field, self.source, &z, first_row, divergence, solver, streams)
+        })?;
         Ok(self.in_data_units(&x, scores))
     }
 

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::field::VectorField;
 use crate::kernel::{Real, Rows};
 use crate::nn::{MlpShape, MlpVars};
-use crate::path::{AffinePath, PathSample};
+use crate::path::{AffinePath, PathSample, Prediction, Width};
 use crate::rng::Stream;
 use crate::source::Source;
 use crate::tensor::Tensor;
@@ -79,6 +79,7 @@ pub struct ObjectiveWorker<R> {
     t: Vec<R>,       // [B]
     x_t: Vec<R>,     // [B, d]
     dx_t: Vec<R>,    // [B, d]
+    noise: Vec<R>,   // [B, d], of a path with a width
 }
 
 impl Objective {
@@ -104,7 +105,8 @@ impl Objective {
             time: vec![0.0; rows],
             t: vec![R::ZERO; rows],
             x_t: zeros.clone(),
-            dx_t: zeros,
+            dx_t: zeros.clone(),
+            noise: if self.path.width == Width::None { vec![] } else { zeros },
         }
     }
 
@@ -128,7 +130,7 @@ impl Objective {
         gradient: &mut [R],
     ) -> f64 {
         let d = x_1.cols();
-        let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t } = &mut *worker;
+        let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t, noise } = &mut *worker;
         self.source.draw(stream, &mut x_0[..rows * d]);
         for (row, time) in row.iter_mut().zip(&mut *time).take(rows) {
             *row = stream.below(x_1.rows());
@@ -139,6 +141,23 @@ impl Objective {
         for (i, (x_t, dx_t)) in points.enumerate().take(rows) {
             self.path.point(time[i], &x_0[i * d..(i + 1) * d], x_1.row(row[i]), x_t, dx_t); // E13
             t[i] = R::from_f64(time[i]);
+        }
+        if self.path.width != Width::None {
+            self.source.draw(stream, &mut noise[..rows * d]);
+            for i in 0..rows {
+                let of = i * d..(i + 1) * d;
+                self.path.widen(time[i], &noise[of.clone()], &mut x_t[of.clone()], &mut dx_t[of]); // E26
+            }
+        }
+        // What is learnt takes the place of the velocity. // E15
+        match self.path.prediction {
+            Prediction::Velocity => {}
+            Prediction::Noise => dx_t[..rows * d].copy_from_slice(&x_0[..rows * d]),
+            Prediction::Target => {
+                for (y, row) in dx_t.chunks_exact_mut(d).zip(&row[..rows]) {
+                    y.copy_from_slice(x_1.row(*row));
+                }
+            }
         }
         replay.input_mut(self.network.t, rows).copy_from(Rows::new(&t[..rows], 1, 1), 0);
         replay.input_mut(self.network.x, rows).copy_from(Rows::new(&x_t[..rows * d], d, d), 0);
@@ -162,7 +181,12 @@ impl Objective {
                 let at = first + i;
                 worker.replay.input_mut(self.network.t, block).row_mut(i)[0] = R::from_f64(sample.t[at]);
                 worker.replay.input_mut(self.network.x, block).row_mut(i).copy_from_slice(sample.x_t.row(at));
-                worker.replay.input_mut(self.target, block).row_mut(i).copy_from_slice(sample.dx_t.row(at));
+                let learnt = match self.path.prediction {
+                    Prediction::Velocity => &sample.dx_t,
+                    Prediction::Target => &sample.x_1,
+                    Prediction::Noise => &sample.x_0,
+                };
+                worker.replay.input_mut(self.target, block).row_mut(i).copy_from_slice(learnt.row(at));
             }
             sum += self.add(&mut worker, weights, block, 1.0 / rows as f64, &mut gradient);
         }

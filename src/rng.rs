@@ -38,6 +38,8 @@ pub enum Purpose {
     Source,
     /// Projections, subsets and splits of a metric.
     Metric,
+    /// Noise on the way from source to target.
+    Noise,
     /// Directions along which a divergence is estimated.
     Probe,
 }

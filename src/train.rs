@@ -237,6 +237,7 @@ impl Trainer {
                 remedy: "the warm-up must be shorter than the training: lower it, or raise `steps`",
             });
         }
+        self.path.check()?;
         self.adam.check()
     }
 }

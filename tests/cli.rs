@@ -482,7 +482,7 @@ fn the_help_names_the_defaults_that_hold() {
     assert!(help.contains(&format!("Training steps [default: {}]", record(&["--batch", "1"])["steps"])));
     assert!(help.contains("[default: 64,64,64]"));
     // What is not built is not accepted.
-    for flag in ["--validation", "--predict", "--config", "--condition"] {
+    for flag in ["--validation", "--config", "--condition"] {
         assert!(!help.contains(flag));
         folder.fails(&["train", "toy:moons", "-o", "n.pf", flag, "1"], WRONG_USAGE, &["unexpected argument"]);
     }
@@ -550,7 +550,7 @@ fn wrong_settings_are_refused_before_the_work() {
         ("--time-embedding", "fourier:0", &["fourier:K"]),
         ("--standardize", "maybe", &["`on` or `off`"]),
         ("--coupling", "ot", &["independent"]),
-        ("--scheduler", "vp", &["condot"]),
+        ("--scheduler", "vq", &["condot", "polynomial:N", "vp"]),
         ("--source", "uniform", &["normal"]),
         ("--lr-schedule", "wavy", &["cosine"]),
         ("--missing", "ignore", &["error", "drop"]),

@@ -37,7 +37,6 @@ mod ode;
 mod path;
 #[cfg(feature = "plot")]
 pub mod report;
-#[allow(dead_code, reason = "no claim solves a closed form yet")]
 mod rounded;
 
 pub use chart::{Axis, Chart, Mark, Series};
@@ -77,7 +76,6 @@ pub fn claims() -> Vec<Claim<'static>> {
 /// How many standard deviations the largest of `count` normal numbers exceeds with a probability of at most
 /// [`FALSE_ALARM`]: P(|z| > a) <= 2 phi(a) / a (Mills), and the sum over all of them bounds their largest.
 #[allow(clippy::cast_precision_loss, reason = "a count is far below 2^53")]
-#[allow(dead_code, reason = "no claim draws numbers yet")]
 fn deviations(count: usize) -> f64 {
     let tail = |a: f64| 2.0 * (-0.5 * a * a).exp() / (std::f64::consts::TAU.sqrt() * a);
     let mut a = 1.0;

@@ -19,6 +19,8 @@
 //! Points [n, d]; x and u [B, d], t of length B.
 //!
 //! # Limits
+//! More than 500 lines, with the tests of its formula and of its derivatives.
+//!
 //! t = 0 is an ordinary time: where alpha = 0 every point weighs the same and x̂_1 is their mean. t = 1, where sigma = 0, is
 //! singular: x̂_1 is the nearest point (the mean of several at the same distance), p_1 is no density, and u has a limit on the
 //! points alone, where it is 0 if sigma' is finite; elsewhere the answer is an error. Each evaluation reads all n points:

@@ -18,6 +18,8 @@
 //! m has length d, S is [d, d], x is [B, d].
 //!
 //! # Limits
+//! More than 500 lines, with the tests of its formula and of its derivatives.
+//!
 //! S must be positive definite to working precision: its smallest eigenvalue above d eps times its largest. Eigenvalues come
 //! with an error of some eps times the largest, so that the small ones lose digits: of condition number k, a share k eps of
 //! the smallest (2e-4 for 1e12). psi_1 and the velocity lose less, sqrt(k) eps of the largest scale (1e-10 for 1e12); the

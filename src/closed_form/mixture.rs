@@ -14,6 +14,8 @@
 //! K weights, means [K, d], K covariances [d, d]; x and u [B, d], t of length B.
 //!
 //! # Limits
+//! More than 500 lines, with the tests of its formula and of its derivatives.
+//!
 //! Each covariance as for [`GaussianFlow`]. Time O(K d²) a row. No time is singular: C_k is positive definite at t = 1 too, as
 //! long as the path's coefficients are finite.
 //!
@@ -497,7 +499,7 @@ mod tests {
         let (one, two) = (Tensor::from_rows(&[[1.0]]), Tensor::from_rows(&[[0.0], [1.0]]));
         let new = |w: &[f64], m: &Tensor<f64>, s: &[Tensor<f64>]| MixtureFlow::new(w, m, s).map(|_| ());
         assert!(matches!(new(&[], &Tensor::zeros(0, 1), &[]), Err(Error::Dimension { .. })));
-        assert!(matches!(new(&[1.0, 1.0], &two, &[one.clone()]), Err(Error::Dimension { .. })));
+        assert!(matches!(new(&[1.0, 1.0], &two, std::slice::from_ref(&one)), Err(Error::Dimension { .. })));
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let pair = [one.clone(), one.clone()];
             assert!(matches!(new(&[1.0, bad], &two, &pair), Err(Error::Setting { .. })), "{bad}");

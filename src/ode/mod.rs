@@ -23,6 +23,7 @@ mod course;
 mod dop853;
 mod estimate;
 mod integration;
+mod maruyama;
 mod method;
 mod row;
 mod solution;
@@ -33,6 +34,7 @@ mod tolerance;
 
 pub use adaptive::AdaptiveIntegration;
 pub use integration::Integration;
+pub use maruyama::euler_maruyama;
 pub use method::Method;
 pub use solution::{Reason, RowStats, Solution, Stats, Trajectory};
 pub use solve::ROWS_PER_BLOCK;

@@ -15,19 +15,32 @@
 //! # Source
 //! Lipman et al. 2024, arXiv:2412.06264; Lipman et al. 2023, arXiv:2210.02747.
 
+mod change;
+mod prediction;
 mod scheduler;
+mod transform;
+mod width;
 
+pub use change::{Diffused, END, Predicted, Rescheduled};
+pub use prediction::{Linear, Prediction};
 pub use scheduler::{Coefficients, Scheduler};
+pub use transform::{Terms, Transform, Transformed};
+pub use width::Width;
 
 use crate::error::{Error, Result};
 use crate::kernel::Real;
 use crate::tensor::Tensor;
 
-/// The path X_t = alpha_t X_1 + sigma_t X_0 of one scheduler. // E13
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+/// The path X_t = alpha_t X_1 + sigma_t X_0 of one scheduler, perhaps with noise on the way, and what a network learns of
+/// it. // E13
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct AffinePath {
     /// How alpha and sigma run in t.
     pub scheduler: Scheduler,
+    /// The noise on the way. // E26
+    pub width: Width,
+    /// What a network predicts along it. // E15
+    pub prediction: Prediction,
 }
 
 /// A batch of points on a path.
@@ -49,7 +62,34 @@ impl AffinePath {
     /// The path of a scheduler.
     #[must_use]
     pub fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler }
+        Self { scheduler, ..Self::default() }
+    }
+
+    /// The same path with noise on the way. // E26
+    #[must_use]
+    pub fn wide(self, width: Width) -> Self {
+        Self { width, ..self }
+    }
+
+    /// The same path for networks that predict this. // E15
+    #[must_use]
+    pub fn predicting(self, prediction: Prediction) -> Self {
+        Self { prediction, ..self }
+    }
+
+    /// Looks for parts that do not go together.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a path with a width of which target or noise is predicted.
+    pub fn check(self) -> Result<()> {
+        if self.width != Width::None && self.prediction != Prediction::Velocity {
+            return Err(Error::Setting {
+                name: "predict",
+                value: self.prediction.to_string(),
+                remedy: "only the velocity is known on a path with a width: predict `velocity`, or take no width",
+            });
+        }
+        Ok(())
     }
 
     /// alpha, sigma and their derivatives at t. // E14
@@ -58,11 +98,11 @@ impl AffinePath {
         self.scheduler.coefficients(t)
     }
 
-    /// Joins source and target rows, each at its own time: x_t and dx_t, both [B, d]. // E13
+    /// Joins source and target rows, each at its own time: x_t and dx_t, both [B, d], without noise on the way. // E13
     ///
     /// # Errors
     /// [`Error::Dimension`] if the shapes of x_0 and x_1 and the length of t do not agree;
-    /// [`Error::Setting`] if a time is outside [0, 1].
+    /// [`Error::Setting`] if a time is outside [0, 1]; [`Error::NotFinite`] at a singular end.
     ///
     /// # Example
     /// ```
@@ -92,11 +132,29 @@ impl AffinePath {
                 });
             }
             self.point(t, x_0.row(i), x_1.row(i), x_t.row_mut(i), dx_t.row_mut(i));
+            if let Some(column) = dx_t.row(i).iter().position(|dx| !dx.is_finite()) {
+                return Err(Error::NotFinite {
+                    what: "the velocity along the path",
+                    row: i,
+                    column,
+                    value: dx_t.row(i)[column].to_f64(),
+                    remedy: "this scheduler is singular at that time: take an earlier one",
+                });
+            }
         }
         Ok(PathSample { x_0, x_1, t, x_t, dx_t })
     }
 
-    /// One row of [`AffinePath::sample`]: all slices have length d.
+    /// Adds the noise on the way to one row of [`AffinePath::point`]; `e` is N(0, I). // E26
+    pub(crate) fn widen<R: Real>(self, t: f64, e: &[R], x_t: &mut [R], dx_t: &mut [R]) {
+        let [g, d_g] = self.width.coefficients(t).map(R::from_f64);
+        for j in 0..e.len() {
+            x_t[j] += g * e[j];
+            dx_t[j] += d_g * e[j];
+        }
+    }
+
+    /// One row of [`AffinePath::sample`], without noise on the way: all slices have length d.
     pub(crate) fn point<R: Real>(self, t: f64, x_0: &[R], x_1: &[R], x_t: &mut [R], dx_t: &mut [R]) {
         let c = self.coefficients(t);
         let (alpha, sigma) = (R::from_f64(c.alpha), R::from_f64(c.sigma));

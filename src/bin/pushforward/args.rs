@@ -12,6 +12,7 @@ use pushforward::data::Missing;
 use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
 use pushforward::ode::{Method, Tolerance};
+use pushforward::path::{Prediction, Width};
 use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver, Source};
 
 use crate::input::Data;
@@ -113,9 +114,15 @@ pub(crate) struct TrainArgs {
     /// How source and target rows are paired: independent
     #[arg(long, value_name = "WORD", default_value_t = Coupling::default())]
     pub(crate) coupling: Coupling,
-    /// The path from source to target: condot
+    /// The path from source to target: condot, condot-min:WIDTH, polynomial:N, cosine, linear-vp, vp[:MIN,MAX] or ve[:MAX]
     #[arg(long, value_name = "WORD", default_value_t = Scheduler::default())]
     pub(crate) scheduler: Scheduler,
+    /// What the network predicts: velocity, target or noise
+    #[arg(long, value_name = "WORD", default_value_t = Prediction::default())]
+    pub(crate) predict: Prediction,
+    /// Noise on the way from source to target: none, constant:WIDTH or bridge:WIDTH
+    #[arg(long, value_name = "WORD", default_value_t = Width::default())]
+    pub(crate) width: Width,
     /// Widths of the hidden layers
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "64,64,64")]
     pub(crate) hidden: Vec<usize>,
@@ -193,6 +200,12 @@ pub(crate) struct SampleArgs {
     /// file.csv, file.npy, or - for CSV on standard output
     #[arg(short, long, value_name = "OUT", default_value = "-")]
     pub(crate) output: PathBuf,
+    /// Take the path of another scheduler than the trained one: the same samples, found on another way
+    #[arg(long, value_name = "WORD")]
+    pub(crate) scheduler: Option<Scheduler>,
+    /// Add noise on the way, this much at its start, so that the laws stay the same; in --steps equal steps
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, conflicts_with = "source")]
+    pub(crate) noise: Option<f64>,
     #[command(flatten)]
     pub(crate) solver: SolverArgs,
 }
@@ -215,6 +228,9 @@ pub(crate) struct ScoreArgs {
     /// hutchinson:K:gaussian; then a second column holds the standard error
     #[arg(long, value_name = "WORD", default_value_t = Divergence::default())]
     pub(crate) divergence: Divergence,
+    /// Take the path of another scheduler than the trained one: the same densities, found on another way
+    #[arg(long, value_name = "WORD")]
+    pub(crate) scheduler: Option<Scheduler>,
     #[command(flatten)]
     pub(crate) solver: SolverArgs,
 }
@@ -244,8 +260,9 @@ pub(crate) struct EncodeArgs {
 #[command(next_help_heading = "Solver of the ODE")]
 pub(crate) struct SolverArgs {
     /// With fixed steps: euler, midpoint, heun or rk4; choosing its steps for each row: dopri5, tsit5, bosh3 or dop853
-    #[arg(long, value_name = "WORD", default_value_t = Method::Midpoint)]
-    solver: Method,
+    /// [default: midpoint]
+    #[arg(long, value_name = "WORD")]
+    solver: Option<Method>,
     /// Number of fixed steps [default: 100]
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroU32>,
@@ -362,9 +379,24 @@ impl fmt::Display for Workload {
 }
 
 impl SolverArgs {
+    /// The equal steps of an equation with noise, if nothing else was asked for.
+    pub(crate) fn noisy_steps(&self) -> pushforward::Result<u32> {
+        match self.solver {
+            None | Some(Method::Euler) => {
+                self.solver()?;
+                Ok(self.steps.map_or(100, NonZeroU32::get))
+            }
+            Some(other) => Err(pushforward::Error::Setting {
+                name: "solver",
+                value: other.to_string(),
+                remedy: "--noise takes equal steps of `euler`: leave --solver out",
+            }),
+        }
+    }
+
     /// The solver that these flags describe, if they go together.
     pub(crate) fn solver(&self) -> pushforward::Result<Solver> {
-        let mut solver = Solver::new(self.solver);
+        let mut solver = Solver::new(self.solver.unwrap_or(Method::Midpoint));
         solver.steps = self.steps.map(NonZeroU32::get);
         (solver.rtol, solver.atol) = (self.rtol.clone(), self.atol.clone());
         solver.min_step = self.min_step;

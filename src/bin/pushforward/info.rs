@@ -39,6 +39,8 @@ fn facts(flow: &Flow, bytes: &[u8]) -> Value {
         "time_embedding": shape.time_embedding.to_string(),
         "parameters": flow.velocity().parameters().len(),
         "path": flow.path().scheduler.to_string(),
+        "width": flow.path().width.to_string(),
+        "prediction": flow.path().prediction.to_string(),
         "source": flow.source().to_string(),
         "coupling": flow.record().map(|record| record.coupling.to_string()),
         "mean": standardize.mean(),

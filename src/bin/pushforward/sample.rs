@@ -24,7 +24,10 @@ pub(crate) fn run(args: &SampleArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
     let solver = args.solver.solver()?;
     common.check_output(&args.output)?;
-    let flow = Flow::load(&args.model)?.with_simd(simd);
+    let mut flow = Flow::load(&args.model)?.with_simd(simd);
+    if let Some(scheduler) = args.scheduler {
+        flow = flow.with_scheduler(scheduler)?;
+    }
     let rows = args.rows.clone().unwrap_or(0..args.n.unwrap_or(0));
     let start = Instant::now();
     let stats = if let Some(source) = &args.source {
@@ -60,7 +63,9 @@ fn draw<R: Real>(
     args: &SampleArgs,
     common: &Common,
 ) -> anyhow::Result<Stats> {
-    let streams = Rng::from_seed(common.seed).fork(Purpose::Source);
+    let mut rng = Rng::from_seed(common.seed);
+    let (streams, noise) = (rng.fork(Purpose::Source), rng.fork(Purpose::Noise));
+    let noisy = args.noise.map(|beta| args.solver.noisy_steps().map(|steps| (beta, steps))).transpose()?;
     let shape = Shape::Matrix { rows: Some(rows.len()), cols: flow.dim() };
     let interrupt = Interrupt::watch()?;
     let mut writer = TableWriter::<R>::create(&args.output, flow.header(), shape)?;
@@ -73,7 +78,10 @@ fn draw<R: Real>(
         let last = rows.end.min(first.saturating_add(chunk));
         // While a chunk is drawn, the one before it is written.
         let (drawn, written) = rayon::join(
-            || flow.sample_rows(first..last, solver, streams),
+            || match noisy {
+                None => flow.sample_rows(first..last, solver, streams),
+                Some((beta, steps)) => flow.sample_noisy(first..last, beta, steps, streams, noise),
+            },
             || ready.take().map_or(Ok(()), |x| writer.push(&x)),
         );
         written?;

@@ -42,6 +42,10 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
         }
     }
     let flow = Flow::load(&args.model)?.with_simd(simd);
+    let flow = match args.scheduler {
+        Some(scheduler) => flow.with_scheduler(scheduler)?,
+        None => flow,
+    };
     let mut rng = Rng::from_seed(common.seed);
     let rows = match flow.header() {
         Some(names) => args.data.open_columns(names, &args.reading, &mut rng)?,

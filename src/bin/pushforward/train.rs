@@ -115,7 +115,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
 }
 
 fn trainer(args: &TrainArgs, adam: Adam, standardization: Standardization) -> Trainer {
-    let trainer = Trainer::new(AffinePath::new(args.scheduler))
+    let trainer = Trainer::new(AffinePath::new(args.scheduler).predicting(args.predict).wide(args.width))
         .source(args.source)
         .coupling(args.coupling)
         .adam(adam)

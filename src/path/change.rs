@@ -1,0 +1,205 @@
+//! [`Predicted`], [`Rescheduled`] and [`Diffused`]: what a path makes of a network's answer.
+//!
+//! # Math
+//! A prediction becomes a velocity by E15. A field that was trained with the scheduler (alpha, sigma) becomes that of another
+//! one, (a, s), by E17: at r, with t(r) such that alpha_t / sigma_t = a_r / s_r and c_r = s_r / sigma_t = a_r / alpha_t,
+//! ```text
+//! ū_r(x) = (c'/c) x + c t' u_t(x / c)
+//! t' = D̃ / (D c²)        D = alpha' sigma - alpha sigma' at t, D̃ = a' s - a s' at r
+//! c'/c = a'/a - t' alpha'/alpha = s'/s - t' sigma'/sigma
+//! ```
+//! t' follows from the logarithm of alpha / sigma = a / s, whose derivative is D / (alpha sigma). Of the two forms of c and c'/c the
+//! one is taken that does not divide by what vanishes: with sigma near the source, with alpha near the target. Where the
+//! trained path never has so little signal (r near 0 for `vp`), t stays 0 and c = s / sigma_0.
+//!
+//! With half the score added (E30), u + (b²/2) grad log p_t is the drift of an equation with noise b dW that has the same
+//! marginals; the score comes from the velocity (E16), and b_t² = beta² sigma_t / sigma_0 dies out at the target, where the
+//! score may be infinite.
+//!
+//! # Limits
+//! A prediction of the target is divided by sigma, one of the noise by alpha: within [`END`] of the end where that is 0 the
+//! field is that of the time at this distance, so that it is the same smooth field forwards and backwards and its flow still
+//! has an inverse and a density. Where another scheduler has an infinite velocity (t = 1 of `vp` and `linear-vp`) there is no
+//! value: an error says so.
+//!
+//! # Source
+//! Lipman et al. 2024, arXiv:2412.06264 (change of scheduler); Y. Song et al. 2021, arXiv:2011.13456 (equal marginals).
+
+use super::prediction::Prediction;
+use super::scheduler::Scheduler;
+use super::transform::{Terms, Transform};
+use crate::error::{Error, Result};
+
+/// How near to a singular end a prediction is read: on the linear path the last thousandth of the way, which moves a
+/// sample by a thousandth of its distance to where it goes.
+pub const END: f64 = 1e-3;
+
+/// Reads what a network predicts as a velocity. // E15
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Predicted {
+    /// What it predicts.
+    pub prediction: Prediction,
+    /// The scheduler that it was trained with.
+    pub scheduler: Scheduler,
+}
+
+impl Transform for Predicted {
+    fn terms(&self, t: f64) -> Result<Terms> {
+        let t = match self.prediction {
+            Prediction::Velocity => t,
+            Prediction::Target => t.min(1.0 - END),
+            Prediction::Noise => t.max(END),
+        };
+        let linear = self.prediction.convert(Prediction::Velocity, self.scheduler.coefficients(t))?;
+        Ok(Terms { of_x: linear.of_x, of_field: linear.of_y, t, of_place: 1.0 })
+    }
+}
+
+/// Takes the velocity of one scheduler for that of another. // E17
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rescheduled {
+    /// The scheduler that the field was trained with.
+    pub from: Scheduler,
+    /// The one whose path its flow shall follow.
+    pub to: Scheduler,
+}
+
+impl Transform for Rescheduled {
+    fn terms(&self, r: f64) -> Result<Terms> {
+        let to = self.to.coefficients(r);
+        if !to.d_sigma.is_finite() || !to.d_alpha.is_finite() {
+            return Err(Error::Setting {
+                name: "scheduler",
+                value: format!("{}, at t = {r}", self.to),
+                remedy: "its velocity is infinite there: take `euler` or `midpoint`, which do not ask at the end, or another scheduler",
+            });
+        }
+        let snr = if to.sigma > 0.0 { to.alpha / to.sigma } else { f64::INFINITY };
+        let t = self.from.snr_inverse(snr)?;
+        let from = self.from.coefficients(t);
+        // The trained path has more signal than that even at its start.
+        if t <= 0.0 && from.alpha > 0.0 {
+            let c = to.sigma / from.sigma;
+            return Ok(Terms { of_x: to.d_sigma / to.sigma, of_field: 0.0, t, of_place: 1.0 / c });
+        }
+        let near_target = from.alpha > from.sigma;
+        let c = if near_target { to.alpha / from.alpha } else { to.sigma / from.sigma };
+        // At the target of a path whose sigma' is infinite, D is: t' = 0.
+        let speed = if from.determinant().is_infinite() {
+            0.0
+        } else {
+            to.determinant() / (from.determinant() * c * c)
+        };
+        let growth = if near_target {
+            to.d_alpha / to.alpha - speed * from.d_alpha / from.alpha
+        } else {
+            to.d_sigma / to.sigma - speed * from.d_sigma / from.sigma
+        };
+        if !speed.is_finite() || !growth.is_finite() {
+            return Err(Error::Setting {
+                name: "scheduler",
+                value: format!("{} in place of {}, at t = {r}", self.to, self.from),
+                remedy: "one of them stands still there: take a fixed-step solver that does not ask at the end, or another scheduler",
+            });
+        }
+        Ok(Terms { of_x: growth, of_field: c * speed, t, of_place: 1.0 / c })
+    }
+}
+
+/// Adds the drift that keeps the marginals when noise b_t dW is added on the way. // E30
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Diffused {
+    /// The scheduler of the velocity.
+    pub scheduler: Scheduler,
+    /// beta: the noise at the source, per square root of the time.
+    pub beta: f64,
+}
+
+impl Diffused {
+    /// b_t, which is 0 at the target.
+    #[must_use]
+    pub fn noise(&self, t: f64) -> f64 {
+        self.beta * (self.scheduler.coefficients(t).sigma / self.scheduler.source_std()).max(0.0).sqrt()
+    }
+}
+
+impl Transform for Diffused {
+    fn terms(&self, t: f64) -> Result<Terms> {
+        let c = self.scheduler.coefficients(t);
+        let half = 0.5 * self.noise(t).powi(2);
+        if half <= 0.0 {
+            return Ok(Terms { of_x: 0.0, of_field: 1.0, t, of_place: 1.0 });
+        }
+        let score = Prediction::Velocity.score(c)?;
+        Ok(Terms { of_x: half * score.of_x, of_field: 1.0 + half * score.of_y, t, of_place: 1.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transform::Transformed;
+    use super::*;
+    use crate::field::{FnField, VectorField as _};
+    use crate::tensor::Tensor;
+
+    fn at(from: Scheduler, to: Scheduler, r: f64, x: f64) -> Result<f64> {
+        let u = FnField::new(1, |t: f64, x: &[f64], u: &mut [f64]| u[0] = x[0] * t * t);
+        let mut out = Tensor::zeros(1, 1);
+        Transformed::new(&u, Rescheduled { from, to }).eval(&[r], &Tensor::from_rows(&[[x]]), &mut out)?;
+        Ok(out.row(0)[0])
+    }
+
+    #[test]
+    fn a_change_of_scheduler_is_the_known_one() {
+        // u = x t² from condot at x = 1.5: flow_matching 1.0.10 in f64, ten digits.
+        const DIGITS: f64 = 6e-11;
+        for (to, wanted) in [
+            (Scheduler::Cosine, [2.356_194_490_2, 1.094_372_451_7, 0.294_524_311_3, -0.370_468_957_9]),
+            (Scheduler::LinearVp, [1.5, 0.957_322_622_1, 0.588_457_268_1, -0.320_322_782_9]),
+        ] {
+            for (r, wanted) in [0.0, 0.25, 0.5, 0.9].into_iter().zip(wanted) {
+                let found = at(Scheduler::CondOt, to, r, 1.5).unwrap();
+                assert!((found - wanted).abs() < DIGITS, "{to} at {r}: {found} {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_to_itself_is_none() {
+        for scheduler in [
+            Scheduler::CondOt,
+            Scheduler::Cosine,
+            Scheduler::VP,
+            Scheduler::VE,
+            Scheduler::Polynomial { n: 2.0 },
+        ] {
+            for r in [0.01, 0.3, 0.5, 0.7, 0.99] {
+                let found = at(scheduler, scheduler, r, 1.5).unwrap();
+                // The time comes back through the ratio, to 1e-12.
+                assert!((found - 1.5 * r * r).abs() < 1e-9, "{scheduler} at {r}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_have_a_value_or_an_error() {
+        // u = x at t = 1 of condot; with cosine, a' = 0 there and s' = -pi/2: c'/c - t' + t' u = 0 as t' = pi/2.
+        let found = at(Scheduler::CondOt, Scheduler::Cosine, 1.0, 1.5).unwrap();
+        assert!(found.is_finite() && found.abs() < 1e-9, "{found}");
+        let error = at(Scheduler::CondOt, Scheduler::LinearVp, 1.0, 1.5).unwrap_err().to_string();
+        assert!(error.contains("linear-vp") && error.contains("midpoint"), "{error}");
+        assert!(at(Scheduler::VP, Scheduler::CondOt, 0.0, 1.5).unwrap().is_finite());
+        assert!(at(Scheduler::VP, Scheduler::CondOt, 1.0, 1.5).unwrap().is_finite());
+    }
+
+    #[test]
+    fn without_noise_nothing_is_added() {
+        let terms = Diffused { scheduler: Scheduler::CondOt, beta: 0.0 }.terms(0.5).unwrap();
+        assert_eq!(terms, Terms { of_x: 0.0, of_field: 1.0, t: 0.5, of_place: 1.0 });
+        let diffused = Diffused { scheduler: Scheduler::CondOt, beta: 2.0 };
+        for (t, wanted) in [(0.0, 2.0), (0.75, 1.0), (1.0, 0.0)] {
+            assert!((diffused.noise(t) - wanted).abs() < 1e-15);
+        }
+        assert!(diffused.terms(1.0).is_ok());
+    }
+}

@@ -1,0 +1,149 @@
+//! Every path through the whole of it: trained, written, read, sampled along other schedulers and with noise, scored.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+
+use assert_cmd::cargo::CommandCargoExt as _;
+use pushforward::data::{ReadOptions, Table, toy};
+use pushforward::path::{Prediction, Width};
+use pushforward::rng::Purpose;
+use pushforward::{AffinePath, Coupling, Divergence, Flow, Mlp, Rng, Scheduler, Solver, Tensor, Trainer};
+
+fn trained(path: AffinePath, steps: u64) -> Flow {
+    let mut rng = Rng::from_seed(4);
+    let x_1: Tensor = toy::moons(1000, &mut rng);
+    let velocity = Mlp::new(2, &[32, 32], &mut rng).unwrap();
+    Trainer::new(path).steps(steps).batch(128).fit(velocity, &x_1, &mut rng).unwrap()
+}
+
+/// The largest distance of two matrices' numbers.
+fn apart(a: &Tensor, b: &Tensor) -> f32 {
+    a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn another_scheduler_gives_the_same_samples() {
+    // psi_1 is the same (E17): what differs is the error of the solver, ten tolerances of 1e-5 of each, in units of size 1,
+    // and the rounding of times near the ends to f32.
+    const BOUND: f32 = 1e-3;
+    let flow = trained(AffinePath::default(), 300);
+    let solver = Solver::dopri5().tolerance(1e-5);
+    let draw = |flow: &Flow, solver: &Solver| flow.sample(200, solver, &mut Rng::from_seed(1)).unwrap().x;
+    let plain = draw(&flow, &solver);
+    for scheduler in [Scheduler::Cosine, Scheduler::Polynomial { n: 2.0 }] {
+        let other = flow.clone().with_scheduler(scheduler).unwrap();
+        assert_eq!(other.scheduler(), scheduler);
+        assert!(
+            apart(&draw(&other, &solver), &plain) < BOUND,
+            "{scheduler}: {}",
+            apart(&draw(&other, &solver), &plain)
+        );
+        let score = |flow: &Flow| {
+            flow.log_density(&plain, Divergence::Exact, &solver, &mut Rng::from_seed(1)).unwrap().log_density
+        };
+        for (a, b) in score(&flow).iter().zip(score(&other)) {
+            assert!((a - b).abs() < 20.0 * f64::from(BOUND), "{scheduler}: {a} {b}");
+        }
+    }
+    // Of an infinite velocity at the end the fixed steps that do not ask there know nothing; the others say it.
+    let other = flow.clone().with_scheduler(Scheduler::LinearVp).unwrap();
+    assert!(draw(&other, &Solver::midpoint().steps(100)).as_slice().iter().all(|x| x.is_finite()));
+    let error = other.sample(2, &Solver::rk4(), &mut Rng::from_seed(1)).unwrap_err().to_string();
+    assert!(error.contains("linear-vp"), "{error}");
+    assert!(flow.clone().with_scheduler(Scheduler::VE).is_err());
+    assert!(
+        trained(AffinePath::default().wide(Width::Constant(0.1)), 2)
+            .with_scheduler(Scheduler::Cosine)
+            .is_err()
+    );
+}
+
+#[test]
+fn every_scheduler_and_prediction_learns_the_data() {
+    // After 400 short steps the samples are where the data are: their mean within a quarter, their spread within a third of
+    // it (moons: mean 0.5, 0.25; standard deviations 0.87, 0.5). A path that learns nothing gives the source, or noise.
+    let solver = Solver::midpoint().steps(60);
+    let schedulers = [
+        Scheduler::CondOt,
+        Scheduler::CondOtMin { width: 0.01 },
+        Scheduler::Polynomial { n: 2.0 },
+        Scheduler::Cosine,
+        Scheduler::LinearVp,
+        Scheduler::VP,
+        Scheduler::Ve { sigma_max: 5.0 },
+    ];
+    let paths = schedulers.map(AffinePath::new).into_iter().chain([
+        AffinePath::default().predicting(Prediction::Target),
+        AffinePath::default().predicting(Prediction::Noise),
+        AffinePath::new(Scheduler::Cosine).predicting(Prediction::Target),
+        AffinePath::default().wide(Width::Constant(0.05)),
+        AffinePath::default().wide(Width::Bridge(0.3)),
+    ]);
+    for path in paths {
+        let flow = trained(path, 400);
+        let x = flow.sample(500, &solver, &mut Rng::from_seed(2)).unwrap().x;
+        for (j, (mean, std)) in [(0.5, 0.87), (0.25, 0.5)].into_iter().enumerate() {
+            let column: Vec<f64> = (0..500).map(|i| f64::from(x.row(i)[j])).collect();
+            let found = column.iter().sum::<f64>() / 500.0;
+            let spread = (column.iter().map(|x| (x - found).powi(2)).sum::<f64>() / 500.0).sqrt();
+            assert!((found - mean).abs() < 0.25, "{path:?}, column {j}: mean {found}");
+            assert!((spread / std - 1.0).abs() < 0.34, "{path:?}, column {j}: spread {spread}");
+        }
+        let scores = flow.log_density(&x, Divergence::Exact, &solver, &mut Rng::from_seed(2)).unwrap();
+        assert!(scores.mean().is_finite(), "{path:?}");
+        let again = Flow::from_bytes(&flow.to_bytes().unwrap(), Path::new("m.pf")).unwrap();
+        assert_eq!(again.path(), path);
+        assert_eq!(again.sample(20, &solver, &mut Rng::from_seed(2)).unwrap().x, x.slice_rows(0..20));
+    }
+}
+
+#[test]
+fn noise_on_the_way_keeps_rows_apart_and_can_be_none() {
+    let flow = trained(AffinePath::default(), 100);
+    let mut rng = Rng::from_seed(3);
+    let (source, noise) = (rng.fork(Purpose::Source), rng.fork(Purpose::Noise));
+    let noisy = |rows, beta| flow.sample_noisy::<f32>(rows, beta, 30, source, noise).unwrap().x;
+    let all = noisy(0..300, 1.0);
+    assert_eq!(noisy(130..260, 1.0), all.slice_rows(130..260));
+    let still = flow.sample_rows::<f32>(0..300, &Solver::euler().steps(30), source).unwrap().x;
+    assert_eq!(noisy(0..300, 0.0), still);
+    assert!(apart(&all, &still) > 0.01);
+    for beta in [-1.0, f64::NAN, f64::INFINITY] {
+        assert!(flow.sample_noisy::<f32>(0..3, beta, 30, source, noise).is_err());
+    }
+    let wide = trained(AffinePath::default().wide(Width::Bridge(0.3)), 2);
+    assert!(wide.sample_noisy::<f32>(0..3, 1.0, 30, source, noise).is_err());
+    assert_eq!(Coupling::default(), Coupling::Independent); // what the score needs, and has here
+}
+
+#[test]
+fn the_program_knows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("pushforward").unwrap();
+        let output = command.current_dir(folder.path()).args(arguments).arg("--quiet").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let train = ["train", "toy:moons:300", "--steps", "20", "--hidden", "8", "-o"];
+    let with = |model: &'static str, more: &[&'static str]| [&train[..], &[model], more].concat();
+    assert_eq!(run(&with("a.pf", &["--scheduler", "vp:0.1,10", "--predict", "noise"])).0, Some(0));
+    assert_eq!(run(&with("b.pf", &[])).0, Some(0));
+    let (status, error) = run(&with("c.pf", &["--predict", "noise", "--width", "constant:0.1"]));
+    assert_eq!(status, Some(2), "{error}");
+    assert!(error.contains("predict"), "{error}");
+    assert_eq!(run(&["sample", "a.pf", "-n", "20", "-o", "a.csv"]), (Some(0), String::new()));
+    let noisy = ["sample", "b.pf", "--noise", "0.5", "--steps", "20", "--scheduler", "cosine"];
+    assert_eq!(run(&[&noisy[..], &["-n", "20", "-o", "b.csv"]].concat()), (Some(0), String::new()));
+    assert_eq!(run(&[&noisy[..], &["--rows", "5..9", "-o", "c.csv"]].concat()), (Some(0), String::new()));
+    let table = |name: &str| Table::read(&folder.path().join(name), &ReadOptions::default()).unwrap().values;
+    assert_eq!(table("c.csv"), table("b.csv").slice_rows(5..9));
+    let (status, error) = run(&["sample", "b.pf", "-n", "2", "--noise", "1", "--solver", "dopri5"]);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("dopri5") && error.contains("--noise"), "{error}");
+    assert_eq!(
+        run(&["score", "b.pf", "a.csv", "--scheduler", "cosine", "-o", "s.csv"]),
+        (Some(0), String::new())
+    );
+}
