@@ -1,4 +1,6 @@
 //! What the program understands: commands, flags, their words and defaults.
+//!
+//! More than 500 lines: every flag of every command stands here once, with its help.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
