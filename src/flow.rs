@@ -530,6 +530,7 @@ impl Flow {
 
     fn build(stored: Stored, parameters: Vec<f32>) -> Result<Self> {
         let Stored { shape, path, source, standardize, header, record } = stored;
+        path.check()?;
         let velocity = Mlp::from_parameters(shape, parameters)?;
         let flow = Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
         Ok(Self { record, ..flow })

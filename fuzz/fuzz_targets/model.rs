@@ -97,11 +97,7 @@ fn with_fields(model: &[u8], fields: &[u8]) -> Vec<u8> {
     let offset = file.len();
     file.extend(&model[numbers.clone()]);
     let entry = HEADER + 32;
-    for (at, number) in [
-        (entry + 8, fields.len()),
-        (entry + ENTRY, offset),
-        (24, offset + numbers.len()),
-    ] {
+    for (at, number) in [(entry + 8, fields.len()), (entry + ENTRY, offset), (24, offset + numbers.len())] {
         file[at..at + 8].copy_from_slice(&(number as u64).to_le_bytes());
     }
     hash(&mut file);
@@ -117,6 +113,7 @@ fn hash(file: &mut [u8]) {
             file[HEADER + i * ENTRY + 48..HEADER + (i + 1) * ENTRY].copy_from_slice(&hash);
         }
     }
-    let hash = Sha256::new().chain_update(&file[..32]).chain_update(&file[HEADER..HEADER + 2 * ENTRY]).finalize();
+    let hash =
+        Sha256::new().chain_update(&file[..32]).chain_update(&file[HEADER..HEADER + 2 * ENTRY]).finalize();
     file[32..HEADER].copy_from_slice(&hash);
 }

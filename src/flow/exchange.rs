@@ -11,7 +11,7 @@
 //! mean, std                   x = mean + std z, column by column; the network sees z. A column with std 0 is constant: it is
 //!                             always `mean`, and no part of z
 //! condition_mean, condition_std   empty: there are no conditions
-//! path, prediction, source, baseline   in the words of the program
+//! path, width, prediction, source, baseline   in the words of the program
 //! header                      the names of the columns, or null
 //! model                       everything, as this crate keeps it
 //! ```
@@ -35,7 +35,7 @@ use super::{Flow, Stored};
 use crate::data::Standardize;
 use crate::error::{Error, Result};
 use crate::nn::{Mlp, MlpShape, TimeEmbedding};
-use crate::path::AffinePath;
+use crate::path::{AffinePath, Prediction, Scheduler, Width};
 use crate::source::Source;
 
 const KEY: &str = "pushforward";
@@ -51,6 +51,7 @@ struct Described {
     activation: crate::kernel::Activation,
     time_embedding: String,
     path: Option<String>,
+    width: Option<String>,
     prediction: Option<String>,
     source: Option<String>,
     baseline: Option<String>,
@@ -140,7 +141,8 @@ impl Flow {
             "condition_mean": [],
             "condition_std": [],
             "path": self.path().scheduler.to_string(),
-            "prediction": "velocity",
+            "width": self.path().width.to_string(),
+            "prediction": self.path().prediction.to_string(),
             "source": self.source().to_string(),
             "baseline": "none",
             "header": self.header(),
@@ -162,13 +164,14 @@ impl Described {
     }
 
     fn build(self, shape: &MlpShape, parameters: Vec<f32>) -> Result<Flow> {
-        let only = |what, found: &Option<String>, known: &'static str| match found {
-            Some(word) if word != known => Err(Error::Unknown { what, word: word.clone(), known }),
-            _ => Ok(()),
-        };
-        only("prediction", &self.prediction, "velocity")?;
-        only("baseline", &self.baseline, "none")?;
-        let path = self.path.map_or(Ok(AffinePath::default()), |word| word.parse().map(AffinePath::new))?;
+        if let Some(word) = self.baseline.filter(|word| word != "none") {
+            return Err(Error::Unknown { what: "baseline", word, known: "none" });
+        }
+        let scheduler = self.path.map_or(Ok(Scheduler::default()), |word| word.parse())?;
+        let prediction = self.prediction.map_or(Ok(Prediction::default()), |word| word.parse())?;
+        let width = self.width.map_or(Ok(Width::default()), |word| word.parse())?;
+        let path = AffinePath::new(scheduler).predicting(prediction).wide(width);
+        path.check()?;
         let source = self.source.map_or(Ok(Source::default()), |word| word.parse())?;
         let flow = Flow::new(Mlp::from_parameters(shape.clone(), parameters)?, path, source);
         let flow = match (self.mean, self.std) {

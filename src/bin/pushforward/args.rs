@@ -315,7 +315,8 @@ const EXCHANGED: &str = "\
 Tensors: layers.{i}.weight [out, in] and layers.{i}.bias [out], i = 0, 1, ..., as in torch.nn.Linear.
 Metadata: `pushforward`, a JSON object. The network is given x, then the features of t (time_embedding raw: t; fourier:K: \
 sin(w t) for each w of `frequencies`, then cos(w t)), has `activation` after each of the layers `hidden`, and sees z of \
-x = mean + std z; a column with std 0 is always `mean` and no part of z. `model`, if it is there, is everything as this \
+x = mean + std z; a column with std 0 is always `mean` and no part of z. Its output is the `prediction` \
+along the `path`: velocity, target or noise. `model`, if it is there, is everything as this \
 program keeps it; without it `dim`, `hidden`, `activation` and `time_embedding` must be there.";
 
 #[derive(Debug, clap::Args)]
