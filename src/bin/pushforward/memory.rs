@@ -18,6 +18,9 @@ use crate::input::Data;
 /// 23 numbers of 4 bytes, and a little.
 const BYTES_A_PARAMETER: u64 = 100;
 
+/// The most parameters of a network, 2^28.
+const MOST_PARAMETERS: u64 = 1 << 28;
+
 /// A number of the table as it is read, checked, standardised and in f32.
 const BYTES_A_NUMBER: u64 = 28;
 
@@ -36,7 +39,11 @@ const MOST_DIGITS: u64 = 26;
 /// Refuses a training of a network like this one on these data, if even the least that it takes is too much. Nothing is read.
 pub(crate) fn check(shape: &MlpShape, data: &Data, common: &Common) -> Result<()> {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let parameters = shape.parameters().map_or(u64::MAX, count);
+    // More are refused by the network itself, in words about its widths.
+    let parameters = shape.parameters().map_or(0, count);
+    if parameters > MOST_PARAMETERS {
+        return Ok(());
+    }
     let units = shape.hidden.iter().map(|&width| count(width)).fold(count(shape.dim), u64::saturating_add);
     let numbers = match data {
         Data::Toy(_, rows) => count(*rows).saturating_mul(count(Toy::DIM)),
