@@ -67,7 +67,7 @@ impl Method {
     }
 
     /// The coefficients.
-    pub(super) fn tableau(self) -> Tableau {
+    pub(crate) fn tableau(self) -> Tableau {
         match self {
             Self::Euler => EULER,
             Self::Midpoint => MIDPOINT,

@@ -39,4 +39,5 @@ pub use method::Method;
 pub use solution::{Reason, RowStats, Solution, Stats, Trajectory};
 pub use solve::ROWS_PER_BLOCK;
 pub use solver::Solver;
+pub(crate) use tableau::Tableau;
 pub use tolerance::Tolerance;

@@ -29,13 +29,13 @@ const ROUNDING: f64 = 4e-16;
 
 /// The coefficients of one method.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tableau {
+pub(crate) struct Tableau {
     /// Where in the step each stage stands.
-    pub(super) c: &'static [f64],
+    pub(crate) c: &'static [f64],
     /// Row i holds the i weights of the stages before stage i.
-    pub(super) a: &'static [&'static [f64]],
+    pub(crate) a: &'static [&'static [f64]],
     /// Weights of the stages in the step.
-    pub(super) b: &'static [f64],
+    pub(crate) b: &'static [f64],
     /// What lets a method choose its steps.
     pub(super) pair: Option<Pair>,
 }
