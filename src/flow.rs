@@ -6,10 +6,12 @@
 //! units of the data.
 //!
 //! [`Flow::encode`] sends rows back to x_0 = psi_1^-1(x_1), [`Flow::decode`] brings them forth again. x_0 is in the units of the
-//! source.
+//! source: N(0, I), or a table with units of its own ([`Flow::source_units`]).
 //!
 //! # Limits
 //! More than 500 lines, half of them documentation: everything that a trained flow can do.
+//!
+//! The rows of a source of data are not part of the model: samples start from rows that are given, and there is no density.
 //!
 //! A column that was constant in the training data is no part of the density: it comes back as that constant, and a
 //! row that differs from it has the log-density minus infinity. x_0 has no such columns; a row that differs in one of them
@@ -53,6 +55,10 @@ pub struct TrainingRecord {
     pub batch: u64,
     /// The pairing of source and target rows.
     pub coupling: Coupling,
+    /// Rows of each side that were paired at once.
+    pub coupling_batch: u64,
+    /// Rows of a source of data.
+    pub source_rows: Option<u64>,
     /// The optimiser.
     pub adam: Adam,
     /// The shape of the learning rate.
@@ -71,6 +77,8 @@ pub struct Flow {
     velocity: Mlp,
     path: AffinePath,
     source: Source,
+    /// The units of a source of data.
+    source_units: Option<Standardize>,
     standardize: Standardize,
     header: Option<Vec<String>>,
     record: Option<TrainingRecord>,
@@ -84,6 +92,8 @@ struct Stored {
     shape: MlpShape,
     path: AffinePath,
     source: Source,
+    /// The units of a source of data.
+    source_units: Option<Standardize>,
     standardize: Standardize,
     header: Option<Vec<String>>,
     record: Option<TrainingRecord>,
@@ -92,7 +102,8 @@ struct Stored {
 /// Rows of the source that belong to rows of data, and what it took to find them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
-    /// x_0 = psi_1^-1(x_1), [N, d'] in the units of the source: one column for each column of the data that varies.
+    /// x_0 = psi_1^-1(x_1), [N, [`Flow::source_dim`]] in the units of the source: for N(0, I) one column for each column of the
+    /// data that varies, for a source of data all of them.
     pub x_0: Tensor<f32>,
     /// What the solver did.
     pub stats: Stats,
@@ -115,7 +126,34 @@ impl Flow {
         // The source of `ve` is wide: its flow is solved on the linear path, from N(0, I).
         let wide = path.scheduler.source_std() > 1.0 || path.scheduler.source_std() < 1.0;
         let rescheduled = wide.then_some(Scheduler::CondOt);
-        Self { velocity, path, source, standardize, header: None, record: None, rescheduled }
+        Self {
+            velocity,
+            path,
+            source,
+            source_units: None,
+            standardize,
+            header: None,
+            record: None,
+            rescheduled,
+        }
+    }
+
+    /// The same flow from rows of data in these units.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if they are not units of the columns of the data, or of others than the network sees.
+    pub fn with_source_units(self, units: Standardize) -> Result<Self> {
+        let columns = [
+            ("columns of the source", self.dim(), units.dim()),
+            ("columns of the source that the network sees", self.standardize.model_dim(), units.model_dim()),
+        ];
+        for (what, expected, found) in columns {
+            if expected != found {
+                let remedy = "source and target must have the same columns";
+                return Err(Error::Dimension { what, expected, found, remedy });
+            }
+        }
+        Ok(Self { source: Source::Data, source_units: Some(units), ..self })
     }
 
     /// The same flow in the units of the data.
@@ -233,6 +271,43 @@ impl Flow {
         self.source
     }
 
+    /// The units of the source's rows: nothing for N(0, I), whose rows have one number for each column of the data that varies.
+    #[must_use]
+    pub fn source_units(&self) -> Option<&Standardize> {
+        self.source_units.as_ref()
+    }
+
+    /// Columns of a row of the source: those of the data for a source of data, those that vary for N(0, I).
+    #[must_use]
+    pub fn source_dim(&self) -> usize {
+        self.source_units.as_ref().map_or(self.standardize.model_dim(), Standardize::dim)
+    }
+
+    /// Rows of the source in their own units, [N, source_dim], as the network sees them, [N, d'].
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if they have other columns, [`Error::NotFinite`] for NaN, infinity, or what is beyond f32.
+    pub fn source_to_model(&self, x_0: &Tensor<f64>) -> Result<Tensor<f32>> {
+        x_0.check_cols(
+            "columns of x_0",
+            self.source_dim(),
+            "give the columns of the source, as encoding does",
+        )?;
+        x_0.check_finite("x_0", "leave such rows out")?;
+        let z_0 = self.source_units.as_ref().map_or_else(|| Ok(x_0.clone()), |units| units.to_model(x_0))?;
+        let z_0 = z_0.cast::<f32>();
+        z_0.check_finite("a row of x_0 in the network's units", "it is too far from the training data")?;
+        Ok(z_0)
+    }
+
+    /// What the network calls a row of the source, [N, d'], in the source's own units, [N, source_dim].
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if z_0 has other columns than the network.
+    pub fn source_to_data<R: Real, S: Real>(&self, z_0: &Tensor<R>) -> Result<Tensor<S>> {
+        self.source_units.as_ref().map_or_else(|| Ok(z_0.cast()), |units| units.to_data(z_0))
+    }
+
     /// The units of the data.
     #[must_use]
     pub fn standardize(&self) -> &Standardize {
@@ -336,7 +411,7 @@ impl Flow {
     pub fn encode<R: Real>(&self, x: &Tensor<R>, solver: &Solver) -> Result<Encoded> {
         let z = self.to_model(x)?.1;
         let solution = self.with_field(&self.velocity, |field| solver.solve(field, &z, 1.0..0.0))?;
-        Ok(Encoded { x_0: solution.x, stats: solution.stats })
+        Ok(Encoded { x_0: self.source_to_data(&solution.x)?, stats: solution.stats })
     }
 
     /// Pushes rows of the source forward, x_0 of shape [N, d'] as in [`Encoded`]: x_1 = psi_1(x_0), [N, d] in the units of the
@@ -346,8 +421,8 @@ impl Flow {
     /// [`Error::Dimension`] if x_0 has other columns than the source, [`Error::NotFinite`] for NaN or infinity in it, and those
     /// of the solver as in [`Flow::sample`].
     pub fn decode<R: Real>(&self, x_0: &Tensor<f32>, solver: &Solver) -> Result<Drawn<R>> {
-        self.check_source(x_0)?;
-        let solution = self.with_field(&self.velocity, |field| solver.solve(field, x_0, 0.0..1.0))?;
+        let z_0 = self.source_to_model(&x_0.cast())?;
+        let solution = self.with_field(&self.velocity, |field| solver.solve(field, &z_0, 0.0..1.0))?;
         Ok(Drawn { x: self.standardize.to_data(&solution.x)?, stats: solution.stats })
     }
 
@@ -375,17 +450,11 @@ impl Flow {
         intervals: u32,
         solver: &Solver,
     ) -> Result<Trajectory<R>> {
-        self.check_source(x_0)?;
+        let z_0 = self.source_to_model(&x_0.cast())?;
         let Trajectory { t, x, stats } =
-            self.with_field(&self.velocity, |field| solver.trajectory(field, x_0, 0.0..1.0, intervals))?;
+            self.with_field(&self.velocity, |field| solver.trajectory(field, &z_0, 0.0..1.0, intervals))?;
         let x = x.iter().map(|x| self.standardize.to_data(x)).collect::<Result<_>>()?;
         Ok(Trajectory { t, x, stats })
-    }
-
-    fn check_source(&self, x_0: &Tensor<f32>) -> Result<()> {
-        let remedy = "give one for each column of the data that varies, as encoding does";
-        x_0.check_cols("columns of x_0", self.standardize.model_dim(), remedy)?;
-        x_0.check_finite("x_0", "leave such rows out")
     }
 
     fn draw_source(&self, rows: Range<usize>, streams: Streams) -> Result<Tensor<f32>> {
@@ -396,6 +465,7 @@ impl Flow {
                 remedy: "give a range of at least one row",
             });
         }
+        self.source.check_drawn()?;
         let mut x_0 = Tensor::zeros(rows.len(), self.velocity.shape().dim);
         self.source.fill(&streams, rows.start, &mut x_0);
         Ok(x_0)
@@ -417,6 +487,7 @@ impl Flow {
         solver: &Solver,
         rng: &mut Rng,
     ) -> Result<Scores> {
+        self.source.check_density()?;
         let (x, z) = self.to_model(x)?;
         let scores = self.with_field(&self.velocity, |field| {
             likelihood::log_density(field, self.source, &z, divergence, solver, rng)
@@ -437,6 +508,7 @@ impl Flow {
         solver: &Solver,
         streams: Streams,
     ) -> Result<Scores> {
+        self.source.check_density()?;
         let (x, z) = self.to_model(x)?;
         let scores = self.with_field(&self.velocity, |field| {
             likelihood::log_density_rows(field, self.source, &z, first_row, divergence, solver, streams)
@@ -513,6 +585,7 @@ impl Flow {
             shape: self.velocity.shape().clone(),
             path: self.path,
             source: self.source,
+            source_units: self.source_units.clone(),
             standardize: self.standardize.clone(),
             header: self.header.clone(),
             record: self.record.clone(),
@@ -529,10 +602,17 @@ impl Flow {
     }
 
     fn build(stored: Stored, parameters: Vec<f32>) -> Result<Self> {
-        let Stored { shape, path, source, standardize, header, record } = stored;
+        let Stored { shape, path, source, source_units, standardize, header, record } = stored;
         path.check()?;
         let velocity = Mlp::from_parameters(shape, parameters)?;
         let flow = Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
+        let flow = match source_units {
+            Some(units) => flow.with_source_units(units)?,
+            None => {
+                source.check_drawn()?; // data have units
+                flow
+            }
+        };
         Ok(Self { record, ..flow })
     }
 }

@@ -3,7 +3,7 @@
 //! # Math
 //! L_CFM(theta) = E_{t, X_0, X_1} |v_theta(t, X_t) - dX_t/dt|², the sum over the columns and the mean over the rows of
 //! a batch (E11); t is uniform in [0, 1), X_0 from the source and X_1 a row of the data drawn with replacement
-//! (independent coupling). Its gradient is that of |v - u|² against the marginal velocity (E12), so that its
+//! (independent coupling), or both joined by another coupling (E25). Its gradient is that of |v - u|² against the marginal velocity (E12), so that its
 //! minimum is the field that carries source to target; its value stays above the floor V of E12.
 //!
 //! # Shapes
@@ -56,6 +56,15 @@ pub fn loss<R: Real>(field: &impl VectorField<R>, sample: &PathSample<R>) -> Res
     let squares =
         u.as_slice().iter().zip(sample.dx_t.as_slice()).map(|(u, v)| (u.to_f64() - v.to_f64()).powi(2));
     Ok(squares.sum::<f64>() / sample.t.len() as f64)
+}
+
+/// Rows that were joined before ([`crate::coupling::Pairing`]): a part of a coupling batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Joined<'a, R> {
+    /// Source rows, [B, d], one after the other.
+    pub x_0: &'a [R],
+    /// The numbers of the target rows, length B.
+    pub rows: &'a [usize],
 }
 
 /// The loss of a network, recorded as a tape.
@@ -111,10 +120,10 @@ impl Objective {
     }
 
     /// Draws `rows` rows of a batch, adds `weight` times the gradient of their squared errors to `gradient`, and
-    /// returns the sum of those squared errors.
+    /// returns the sum of those squared errors. Rows that were `joined` before are taken as they are, and only times are drawn.
     ///
     /// # Panics
-    /// If `rows` exceed those of the worker, there is no data, or the gradient is not as long as the parameters.
+    /// If `rows` exceed those of the worker or are not as many as were joined, there is no data, or the gradient is not as long as the parameters.
     #[allow(
         clippy::too_many_arguments,
         reason = "the parts of one sum; a struct of them would have this as its only use"
@@ -124,6 +133,7 @@ impl Objective {
         worker: &mut ObjectiveWorker<R>,
         weights: &Weights<R>,
         x_1: &Tensor<R>,
+        joined: Option<Joined<'_, R>>,
         stream: &mut Stream,
         rows: usize,
         weight: f64,
@@ -131,10 +141,16 @@ impl Objective {
     ) -> f64 {
         let d = x_1.cols();
         let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t, noise } = &mut *worker;
-        self.source.draw(stream, &mut x_0[..rows * d]);
-        for (row, time) in row.iter_mut().zip(&mut *time).take(rows) {
-            *row = stream.below(x_1.rows());
-            *time = stream.uniform();
+        if let Some(joined) = joined {
+            x_0[..rows * d].copy_from_slice(joined.x_0);
+            row[..rows].copy_from_slice(joined.rows);
+            time[..rows].fill_with(|| stream.uniform());
+        } else {
+            self.source.draw(stream, &mut x_0[..rows * d]);
+            for (row, time) in row.iter_mut().zip(&mut *time).take(rows) {
+                *row = stream.below(x_1.rows());
+                *time = stream.uniform();
+            }
         }
         // By itself, so that the memory is asked for many rows at once: they stand anywhere.
         let points = x_t.chunks_exact_mut(d).zip(dx_t.chunks_exact_mut(d));
@@ -143,7 +159,7 @@ impl Objective {
             t[i] = R::from_f64(time[i]);
         }
         if self.path.width != Width::None {
-            self.source.draw(stream, &mut noise[..rows * d]);
+            Source::Normal.draw(stream, &mut noise[..rows * d]);
             for i in 0..rows {
                 let of = i * d..(i + 1) * d;
                 self.path.widen(time[i], &noise[of.clone()], &mut x_t[of.clone()], &mut dx_t[of]); // E26

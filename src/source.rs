@@ -1,7 +1,8 @@
 //! [`Source`]: the distribution p = p_0 that the flow pushes forward.
 //!
 //! # Math
-//! `normal` is N(0, I), of density p_0(x) = (2 pi)^(-d/2) exp(-|x|²/2).
+//! `normal` is N(0, I), of density p_0(x) = (2 pi)^(-d/2) exp(-|x|²/2). `data` is the law that the rows of a table come from: it has
+//! no density and no rows of its own, they are given.
 //!
 //! # Shapes
 //! x is [B, d]; row i of a tensor is row `first_row + i` of one infinite sequence of source rows.
@@ -20,6 +21,9 @@ use crate::kernel::Real;
 use crate::rng::{ROWS_PER_STREAM, Stream, Streams};
 use crate::tensor::Tensor;
 
+/// What a mistake of the caller is told.
+const DRAWN: &str = "rows of data cannot be drawn, they are given";
+
 /// The distribution of x_0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,19 +32,55 @@ pub enum Source {
     /// N(0, I).
     #[default]
     Normal,
+    /// Given rows.
+    Data,
 }
 
 impl Source {
-    /// The word: `normal`.
+    /// The word: `normal` or `data`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Normal => "normal",
+            Self::Data => "data",
+        }
+    }
+
+    /// Whether rows can be drawn without being given.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for `data`.
+    pub fn check_drawn(self) -> Result<()> {
+        match self {
+            Self::Normal => Ok(()),
+            Self::Data => Err(Error::Setting {
+                name: "source",
+                value: "data, whose rows are not part of the model".into(),
+                remedy: "give the rows to start from (`sample --source DATA`)",
+            }),
+        }
+    }
+
+    /// Whether there is a density p_0.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for `data`.
+    pub fn check_density(self) -> Result<()> {
+        match self {
+            Self::Normal => Ok(()),
+            Self::Data => Err(Error::Setting {
+                name: "source",
+                value: "data, of which rows are known and no density".into(),
+                remedy: "score with a model whose source is `normal`; `encode` works with both",
+            }),
         }
     }
 
     /// Draws source rows `first_row`, `first_row + 1`, ... into x, [B, d]. Row i of the sequence depends
     /// on the streams, on i and on d only: not on where a call starts, nor on the number of threads.
+    ///
+    /// # Panics
+    /// For `data`: see [`Source::check_drawn`].
     ///
     /// # Example
     /// ```
@@ -67,13 +107,20 @@ impl Source {
     }
 
     /// Draws the numbers of one row, or of several, one after the other.
+    ///
+    /// # Panics
+    /// For `data`: see [`Source::check_drawn`].
     pub fn draw<R: Real>(self, stream: &mut Stream, rows: &mut [R]) {
         match self {
             Self::Normal => rows.iter_mut().for_each(|x| *x = R::from_f64(stream.normal())),
+            Self::Data => panic!("{DRAWN}"),
         }
     }
 
     /// The log-density ln p_0(x) of one row x, of length d, in nats.
+    ///
+    /// # Panics
+    /// For `data`: see [`Source::check_density`].
     ///
     /// # Example
     /// ```
@@ -89,6 +136,7 @@ impl Source {
                 let square: f64 = x.iter().map(|x| x.to_f64() * x.to_f64()).sum();
                 -0.5 * (x.len() as f64 * TAU.ln() + square)
             }
+            Self::Data => panic!("a density of data was asked for"),
         }
     }
 
@@ -101,6 +149,7 @@ impl Source {
                     stream.normal();
                 }
             }
+            Self::Data => panic!("{DRAWN}"),
         }
         self.draw(&mut stream, rows);
     }
@@ -118,7 +167,8 @@ impl FromStr for Source {
     fn from_str(word: &str) -> Result<Self> {
         match word {
             "normal" => Ok(Self::Normal),
-            _ => Err(Error::Unknown { what: "source", word: word.into(), known: "normal" }),
+            "data" => Ok(Self::Data),
+            _ => Err(Error::Unknown { what: "source", word: word.into(), known: "normal, data" }),
         }
     }
 }
@@ -166,8 +216,12 @@ mod tests {
 
     #[test]
     fn words_go_both_ways() {
-        assert_eq!(Source::Normal.to_string().parse::<Source>().unwrap(), Source::Normal);
-        assert_eq!(serde_json::to_string(&Source::Normal).unwrap(), "\"normal\"");
+        for source in [Source::Normal, Source::Data] {
+            assert_eq!(source.to_string().parse::<Source>().unwrap(), source);
+            assert_eq!(serde_json::to_string(&source).unwrap(), format!("\"{source}\""));
+        }
+        assert!(Source::Normal.check_drawn().is_ok() && Source::Normal.check_density().is_ok());
+        assert!(Source::Data.check_drawn().is_err() && Source::Data.check_density().is_err());
         assert!("gaussian".parse::<Source>().is_err());
     }
 }

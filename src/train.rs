@@ -8,9 +8,12 @@
 //!   for each block of the slot, in order: draw from stream (step, block), forward, backward, add to the slot's gradient
 //! gradient = slots added in their order; parameters moved by Adam; weights packed anew
 //! ```
+//! Rows that a coupling joins (E25) are computed for 16 coupling batches at once, one thread each, before they are used.
 //! Blocks, slots and streams depend on the batch alone: the same seed gives the same bits on any number of threads.
 //!
 //! # Limits
+//! More than 500 lines: the settings, the checks of each, and the one loop that they are for.
+//!
 //! A loss or gradient that is not finite ends the run with [`Error::Diverged`]; [`Run::flow`] then still gives the
 //! last parameters whose loss was finite.
 
@@ -21,13 +24,13 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::coupling::Coupling;
+use crate::coupling::{Coupling, Pairing, Pairs};
 use crate::data::Standardize;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, TrainingRecord};
 use crate::kernel::{Aligned, Real};
 use crate::nn::{Adam, LrSchedule, Mlp, Optimizer};
-use crate::objective::{Objective, ObjectiveWorker, rows_per_block};
+use crate::objective::{Joined, Objective, ObjectiveWorker, rows_per_block};
 use crate::path::AffinePath;
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
@@ -41,6 +44,12 @@ const FEWEST_SLOTS: usize = 4;
 
 /// The most rows of a batch: a larger number is a slip, and one step of it would take minutes.
 const LARGEST_BATCH: usize = 1 << 24;
+
+/// The most rows that are paired at once.
+const LARGEST_COUPLING_BATCH: usize = 1 << 16;
+
+/// Coupling batches that are computed together, each by one thread. Fixed, so that their order depends on nothing.
+const COUPLED_AT_ONCE: u64 = 16;
 
 /// The number of last losses whose mean goes into the record.
 const RECENT: usize = 100;
@@ -75,6 +84,7 @@ pub struct Trainer {
     path: AffinePath,
     source: Source,
     coupling: Coupling,
+    coupling_batch: Option<usize>,
     steps: u64,
     batch: usize,
     adam: Adam,
@@ -92,6 +102,7 @@ impl Trainer {
             path,
             source: Source::Normal,
             coupling: Coupling::Independent,
+            coupling_batch: None,
             steps: 5000,
             batch: 512,
             adam: Adam::default(),
@@ -111,6 +122,13 @@ impl Trainer {
     #[must_use]
     pub fn coupling(self, coupling: Coupling) -> Self {
         Self { coupling, ..self }
+    }
+
+    /// Rows of each side that are paired at once and then used batch after batch; as many as a batch if this is not
+    /// called. More give pairs nearer to the transport between the laws themselves. For `ot` and `sinkhorn:REG` only.
+    #[must_use]
+    pub fn coupling_batch(self, rows: usize) -> Self {
+        Self { coupling_batch: Some(rows), ..self }
     }
 
     /// Number of training steps.
@@ -160,19 +178,76 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::start`] and [`Run::step`].
     pub fn fit<R: Real>(self, velocity: Mlp, x_1: &Tensor<R>, rng: &mut Rng) -> Result<Flow> {
-        let mut run = self.start(velocity, x_1, rng)?;
-        while !run.is_done() {
-            run.step()?;
-        }
-        run.flow()
+        self.start(velocity, x_1, rng)?.finish()
+    }
+
+    /// Trains a velocity that carries the law of the rows of `x_0`, [M, d], to that of the rows of `x_1`, [N, d].
+    ///
+    /// # Errors
+    /// As [`Trainer::start_from`] and [`Run::step`].
+    ///
+    /// # Example
+    /// ```
+    /// use pushforward::{AffinePath, Coupling, Mlp, Rng, Solver, Tensor, Trainer, data::toy};
+    ///
+    /// let mut rng = Rng::from_seed(0);
+    /// let (x_0, x_1): (Tensor, Tensor) = (toy::moons(1000, &mut rng), toy::gaussian(1000, &mut rng));
+    /// let trainer = Trainer::new(AffinePath::default()).coupling(Coupling::ExactOt).steps(20).batch(64);
+    /// let flow = trainer.fit_from(Mlp::new(2, &[16], &mut rng)?, &x_0, &x_1, &mut rng)?;
+    /// assert_eq!(flow.source_dim(), 2);
+    /// # Ok::<(), pushforward::Error>(())
+    /// ```
+    pub fn fit_from<R: Real>(
+        self,
+        velocity: Mlp,
+        x_0: &Tensor<R>,
+        x_1: &Tensor<R>,
+        rng: &mut Rng,
+    ) -> Result<Flow> {
+        self.start_from(velocity, x_0, x_1, rng)?.finish()
     }
 
     /// Prepares a training of `velocity` on the rows of `x_1`, [N, d].
     ///
     /// # Errors
-    /// [`Error::Setting`] for a setting out of range, [`Error::NotFinite`] for NaN or infinity in the data,
-    /// [`Error::Dimension`] for fewer rows than columns, or if the network's dimension is not the number of columns that vary.
+    /// [`Error::Setting`] for a setting out of range, or a coupling that needs rows of the source; [`Error::NotFinite`] for NaN or
+    /// infinity in the data, [`Error::Dimension`] for fewer rows than columns, or if the network's dimension is not the number of
+    /// columns that vary.
     pub fn start<R: Real>(self, velocity: Mlp, x_1: &Tensor<R>, rng: &mut Rng) -> Result<Run> {
+        self.source.check_drawn()?;
+        self.begin(velocity, None, x_1, rng)
+    }
+
+    /// Prepares a training of `velocity` from the rows of `x_0`, [M, d], to those of `x_1`, [N, d]: the source is then
+    /// [`Source::Data`], in units of its own ([`Standardize::fit_source`]).
+    ///
+    /// # Errors
+    /// As [`Trainer::start`]; [`Error::Dimension`] if x_0 has other columns, or for [`Coupling::Paired`] other rows.
+    pub fn start_from<R: Real>(
+        self,
+        velocity: Mlp,
+        x_0: &Tensor<R>,
+        x_1: &Tensor<R>,
+        rng: &mut Rng,
+    ) -> Result<Run> {
+        if self.coupling == Coupling::Paired && x_0.rows() != x_1.rows() {
+            return Err(Error::Dimension {
+                what: "rows of the source for the coupling `paired`",
+                expected: x_1.rows(),
+                found: x_0.rows(),
+                remedy: "row i of the source belongs to row i of the target: give equally many",
+            });
+        }
+        Self { source: Source::Data, ..self }.begin(velocity, Some(x_0.cast()), x_1, rng)
+    }
+
+    fn begin<R: Real>(
+        self,
+        velocity: Mlp,
+        x_0: Option<Tensor<f64>>,
+        x_1: &Tensor<R>,
+        rng: &mut Rng,
+    ) -> Result<Run> {
         self.check()?;
         x_1.check_finite("the training data", "leave such rows out")?;
         if x_1.rows() < x_1.cols().max(1) {
@@ -191,7 +266,16 @@ impl Trainer {
         let z_1 = standardize.to_model(&x_1)?.cast::<f32>();
         z_1.check_finite("the training data", "standardise them, or give numbers that fit 32 bits")?;
         // Checks the dimensions before anything is computed.
-        let flow = Flow::new(velocity, self.path, self.source).with_standardize(standardize)?;
+        let mut flow = Flow::new(velocity, self.path, self.source).with_standardize(standardize)?;
+        let mut z_0 = None;
+        if let Some(x_0) = x_0 {
+            let units = match self.standardization {
+                Standardization::On => Standardize::fit_source(&x_0, flow.standardize())?,
+                Standardization::Off => Standardize::identity(x_0.cols()),
+            };
+            flow = flow.with_source_units(units)?;
+            z_0 = Some(flow.source_to_model(&x_0)?);
+        }
         let objective = Objective::new(flow.velocity().shape(), self.path, self.source);
         let rows_at_once = rows_per_block(self.batch);
         let blocks = self.batch.div_ceil(rows_at_once);
@@ -203,14 +287,30 @@ impl Trainer {
                 loss: 0.0,
             })
             .collect();
+        let streams = rng.fork(Purpose::Batch);
+        let source_rows = z_0.as_ref().map(|z_0| z_0.rows() as u64);
+        // Independent rows of N(0, I) are drawn where they are needed.
+        let pairs = (z_0.is_some() || self.coupling != Coupling::Independent).then(|| PairQueue {
+            pairing: Pairing {
+                coupling: self.coupling,
+                size: self.coupling_batch.unwrap_or(self.batch),
+                x_0: z_0,
+                simd: flow.velocity().weights().simd(),
+            },
+            streams: rng.fork(Purpose::Batch),
+            first: 0,
+            ready: Vec::new(),
+        });
         Ok(Run {
             velocity: flow.velocity().clone(),
             optimizer: Optimizer::new(self.adam, flow.velocity().weights()),
             flow,
             objective,
             rows: z_1.rows() as u64,
+            source_rows,
             z_1,
-            streams: rng.fork(Purpose::Batch),
+            pairs,
+            streams,
             seed: rng.seed(),
             slots,
             done: 0,
@@ -238,7 +338,27 @@ impl Trainer {
             });
         }
         self.path.check()?;
+        self.check_coupling()?;
         self.adam.check()
+    }
+
+    fn check_coupling(&self) -> Result<()> {
+        self.coupling.check()?;
+        if self.coupling == Coupling::Paired && self.source != Source::Data {
+            return Err(Error::Setting {
+                name: "coupling",
+                value: "paired, with no rows of a source".into(),
+                remedy: "give the table whose row i belongs to row i of the data (`--source DATA`)",
+            });
+        }
+        let Some(size) = self.coupling_batch else { return Ok(()) };
+        let remedy = match self.coupling {
+            Coupling::Independent | Coupling::Paired => "it has a meaning for `ot` and `sinkhorn:REG` only",
+            _ if size > LARGEST_COUPLING_BATCH => "give at most 65536",
+            _ if size < self.batch || !size.is_multiple_of(self.batch) => "give a multiple of `batch`",
+            _ => return Ok(()),
+        };
+        Err(Error::Setting { name: "coupling_batch", value: size.to_string(), remedy })
     }
 }
 
@@ -265,6 +385,8 @@ pub struct Run {
     objective: Objective,
     z_1: Tensor<f32>,
     rows: u64,
+    source_rows: Option<u64>,
+    pairs: Option<PairQueue>,
     streams: Streams,
     seed: u64,
     slots: Vec<Slot>,
@@ -293,7 +415,45 @@ struct Slot {
     loss: f64,
 }
 
+/// Coupling batches that were computed ahead, many at once: every thread has its own to compute, and none waits for another but at
+/// the end. Batch c is drawn from stream c.
+#[derive(Debug)]
+struct PairQueue {
+    pairing: Pairing,
+    streams: Streams,
+    /// The number of the first that is ready.
+    first: u64,
+    ready: Vec<Pairs>,
+}
+
+impl PairQueue {
+    /// Computes coupling batch `number` and those after it, as many as `steps` steps in all need, if it is not ready.
+    fn provide(&mut self, number: u64, z_1: &Tensor<f32>, steps: u64, batch: usize) -> Result<()> {
+        if (self.first..self.first + self.ready.len() as u64).contains(&number) {
+            return Ok(());
+        }
+        let needed = steps.div_ceil((self.pairing.size / batch) as u64) - number;
+        self.ready = (number..number + needed.min(COUPLED_AT_ONCE))
+            .into_par_iter()
+            .map(|c| self.pairing.draw(z_1, &mut self.streams.stream(c)))
+            .collect::<Result<_>>()?;
+        self.first = number;
+        Ok(())
+    }
+}
+
 impl Run {
+    /// Makes every step that is left, and gives [`Run::flow`].
+    ///
+    /// # Errors
+    /// As [`Run::step`] and [`Run::flow`].
+    pub fn finish(mut self) -> Result<Flow> {
+        while !self.is_done() {
+            self.step()?;
+        }
+        self.flow()
+    }
+
     /// Whether every step was made, or the run diverged.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -316,6 +476,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Diverged`] if the loss or its gradient is not finite: the run is then over, and [`Run::flow`] gives the state before.
+    /// Those of [`Coupling::join`] if rows cannot be paired.
     ///
     /// # Panics
     /// If the run is done.
@@ -326,6 +487,18 @@ impl Run {
         let rows_at_once = rows_per_block(batch);
         let blocks = batch.div_ceil(rows_at_once);
         let slots = self.slots.len();
+        let (mut joined, mut offset) = (None, 0);
+        if let Some(pairs) = &mut self.pairs {
+            let steps_each = (pairs.pairing.size / batch) as u64;
+            let number = self.done / steps_each;
+            pairs.provide(number, &self.z_1, self.trainer.steps, batch)?;
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "below the length of a list, and below 65536 rows"
+            )]
+            let at = ((number - pairs.first) as usize, (self.done % steps_each) as usize);
+            (joined, offset) = (pairs.ready.get(at.0), at.1 * batch);
+        }
         let (weights, objective, z_1) = (self.velocity.weights(), &self.objective, &self.z_1);
         let (streams, first_stream) = (self.streams, self.done * blocks as u64);
         self.slots.par_iter_mut().enumerate().for_each(|(s, slot)| {
@@ -335,10 +508,16 @@ impl Run {
                 let rows = rows_at_once.min(batch - block * rows_at_once);
                 let mut stream = streams.stream(first_stream + block as u64);
                 let Slot { worker, gradient, loss } = slot;
+                let first = offset + block * rows_at_once;
+                let joined = joined.map(|Pairs { x_0, rows: of_pairs }| Joined {
+                    x_0: &x_0.as_slice()[first * z_1.cols()..(first + rows) * z_1.cols()],
+                    rows: &of_pairs[first..first + rows],
+                });
                 *loss += objective.draw_and_add(
                     worker,
                     weights,
                     z_1,
+                    joined,
                     &mut stream,
                     rows,
                     1.0 / batch as f64,
@@ -393,6 +572,10 @@ impl Run {
         let velocity = Mlp::from_parameters(self.velocity.shape().clone(), theta)?.with_simd(simd);
         let t = &self.trainer;
         let flow = Flow::new(velocity, t.path, t.source).with_standardize(self.flow.standardize().clone())?;
+        let flow = match self.flow.source_units() {
+            Some(units) => flow.with_source_units(units.clone())?,
+            None => flow,
+        };
         Ok(flow.with_record(TrainingRecord {
             version: env!("CARGO_PKG_VERSION").into(),
             seed: self.seed,
@@ -400,6 +583,8 @@ impl Run {
             steps: self.done,
             batch: t.batch as u64,
             coupling: t.coupling,
+            coupling_batch: t.coupling_batch.unwrap_or(t.batch) as u64,
+            source_rows: self.source_rows,
             adam: t.adam,
             lr_schedule: t.lr_schedule,
             warmup: t.warmup,

@@ -110,7 +110,7 @@ pub fn assign<R: Real>(cost: &Tensor<R>) -> Result<Assignment> {
 }
 
 /// The stages, on costs that were checked.
-fn solve<R: Real>(cost: &Tensor<R>) -> Assignment {
+pub(super) fn solve<R: Real>(cost: &Tensor<R>) -> Assignment {
     let n = cost.rows();
     let mut state = State::new(n);
     state.reduce_columns(cost, &vec![0.0; n]);

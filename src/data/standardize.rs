@@ -92,6 +92,31 @@ impl Standardize {
         Ok(map)
     }
 
+    /// Takes mean and standard deviation of a source from its rows, [N, d], for a model of data with the map `target`: the network
+    /// sees the columns that it sees of the data. One that is constant in the source is moved to 0 and not scaled.
+    ///
+    /// Source and target have maps of their own, so that the network sees both at 0 with size 1 whatever their
+    /// offsets and units are, and each column counts alike in the cost of a transport. Where their spreads agree the
+    /// best pairs are those in the units of the data: an offset alone changes no best plan.
+    ///
+    /// # Errors
+    /// As [`Standardize::fit`], and [`Error::Dimension`] if x has other columns than the data.
+    pub fn fit_source(x: &Tensor<f64>, target: &Self) -> Result<Self> {
+        x.check_cols("columns of the source", target.dim(), "source and target must have the same columns")?;
+        if x.rows() == 0 {
+            let remedy = "give the rows that samples start from";
+            return Err(Error::Dimension { what: "rows of the source", expected: 1, found: 0, remedy });
+        }
+        x.check_finite("the source", "use finite numbers only")?;
+        let of_column = |j| {
+            let (mean, std) = moments(x, j)?;
+            let kept = if std > 0.0 { std } else { 1.0 };
+            Ok((mean, if target.varies(j) { kept } else { 0.0 }))
+        };
+        let (mean, std) = (0..x.cols()).map(of_column).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        Ok(Self { mean, std })
+    }
+
     /// The map that changes nothing, for d columns.
     #[must_use]
     pub fn identity(d: usize) -> Self {

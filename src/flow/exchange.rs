@@ -173,6 +173,7 @@ impl Described {
         let path = AffinePath::new(scheduler).predicting(prediction).wide(width);
         path.check()?;
         let source = self.source.map_or(Ok(Source::default()), |word| word.parse())?;
+        source.check_drawn()?; // of data the units would be missing
         let flow = Flow::new(Mlp::from_parameters(shape.clone(), parameters)?, path, source);
         let flow = match (self.mean, self.std) {
             (None, None) => flow,

@@ -16,6 +16,7 @@ mod posterior;
 mod real;
 mod reduce;
 mod rows;
+mod scores;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -32,3 +33,4 @@ pub use posterior::{Points, Posterior, posteriors};
 pub use real::Real;
 pub use reduce::{dot, squared_distances, sum, sum_products, sum_squares};
 pub use rows::{Rows, RowsMut};
+pub use scores::{SCORE_BLOCK, best_scores, scores};

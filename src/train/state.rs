@@ -17,6 +17,7 @@ use crate::checkpoint::{self, Contents, Kind, Loaded};
 use crate::error::{Error, Result};
 use crate::kernel::SimdLevel;
 use crate::nn::{MEMORY, MlpShape};
+use crate::tensor::Tensor;
 
 const SAME: &str = "give the settings and the data it was begun with, or remove it to start anew";
 const ANEW: &str = "remove it to start anew";
@@ -121,7 +122,12 @@ impl Run {
                 columns: standardize.dim(),
                 mean: standardize.mean(),
                 std: standardize.std(),
-                sha256: self.fingerprint.get_or_init(|| checkpoint::fingerprint(&[self.z_1.as_slice()])),
+                sha256: self.fingerprint.get_or_init(|| {
+                    let source = self.pairs.as_ref().and_then(|pairs| pairs.pairing.x_0.as_ref());
+                    let tables: Vec<&[f32]> =
+                        std::iter::once(&self.z_1).chain(source).map(Tensor::as_slice).collect();
+                    checkpoint::fingerprint(&tables)
+                }),
             },
         }
     }

@@ -15,7 +15,7 @@ use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
 use pushforward::ode::{Method, Tolerance};
 use pushforward::path::{Prediction, Width};
-use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver, Source};
+use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver};
 
 use crate::input::Data;
 
@@ -110,12 +110,16 @@ pub(crate) struct TrainArgs {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) reading: ReadArgs,
-    /// Where samples start: normal
-    #[arg(long, value_name = "WORD", default_value_t = Source::Normal)]
-    pub(crate) source: Source,
-    /// How source and target rows are paired: independent
+    /// Where samples start: normal, or a table like DATA whose rows are carried to those of DATA
+    #[arg(long, value_name = "normal|DATA", default_value_t = Start::Normal)]
+    pub(crate) source: Start,
+    /// How source and target rows are paired: independent, paired (row i with row i), ot (least total squared
+    /// distance in a batch) or sinkhorn:REG (entropic, REG in squared standard deviations)
     #[arg(long, value_name = "WORD", default_value_t = Coupling::default())]
     pub(crate) coupling: Coupling,
+    /// Rows of each side that ot and sinkhorn pair at once, a multiple of --batch [default: those of a batch]
+    #[arg(long, value_name = "N")]
+    pub(crate) coupling_batch: Option<NonZeroUsize>,
     /// The path from source to target: condot, condot-min:WIDTH, polynomial:N, cosine, linear-vp, vp[:MIN,MAX] or ve[:MAX]
     #[arg(long, value_name = "WORD", default_value_t = Scheduler::default())]
     pub(crate) scheduler: Scheduler,
@@ -416,6 +420,30 @@ impl Common {
             SimdChoice::Auto => Ok(Simd::detect()),
             SimdChoice::Level(level) => Simd::of(level),
         }
+    }
+}
+
+/// Where samples start.
+#[derive(Debug, Clone)]
+pub(crate) enum Start {
+    Normal,
+    Rows(Data),
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("normal"),
+            Self::Rows(data) => data.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Start {
+    type Err = pushforward::Error;
+
+    fn from_str(word: &str) -> pushforward::Result<Self> {
+        if word == "normal" { Ok(Self::Normal) } else { word.parse().map(Self::Rows) }
     }
 }
 

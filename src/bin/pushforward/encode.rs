@@ -138,14 +138,16 @@ fn encode(
 ) -> anyhow::Result<Done> {
     let map = flow.standardize();
     let names: Option<Vec<String>> = flow.header().map(|names| {
-        let vary = |(name, std): (&String, &f64)| (*std > 0.0).then(|| name.clone());
+        let vary = |(name, std): (&String, &f64)| {
+            (*std > 0.0 || flow.source_units().is_some()).then(|| name.clone())
+        };
         names.iter().zip(map.std()).filter_map(vary).collect()
     });
     let known = args.rows.as_ref().map(Range::len);
     let bar = known.or(rows.rows.announced()).map_or_else(|| common.counter(), |n| common.progress(n as u64));
     let mut block = rows.next_block(CHUNK)?;
     let interrupt = Interrupt::watch()?;
-    let shape = Shape::Matrix { rows: known, cols: map.model_dim() };
+    let shape = Shape::Matrix { rows: known, cols: flow.source_dim() };
     let mut writer = TableWriter::<f32>::create(&args.output, names.as_deref(), shape)?;
     let mut done = Done::default();
     while let Some(x) = block {

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use comfy_table::{Table, presets};
+use pushforward::data::Standardize;
 use pushforward::{Error, Flow, Simd, SimdLevel, checkpoint};
 use serde_json::{Value, json};
 
@@ -42,6 +43,8 @@ fn facts(flow: &Flow, bytes: &[u8]) -> Value {
         "width": flow.path().width.to_string(),
         "prediction": flow.path().prediction.to_string(),
         "source": flow.source().to_string(),
+        "source_mean": flow.source_units().map(Standardize::mean),
+        "source_std": flow.source_units().map(Standardize::std),
         "coupling": flow.record().map(|record| record.coupling.to_string()),
         "mean": standardize.mean(),
         "std": standardize.std(),

@@ -1,5 +1,6 @@
 //! [`Data`]: where rows come from.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -49,15 +50,34 @@ impl FromStr for Data {
     }
 }
 
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Standard => f.write_str("-"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Toy(toy, rows) => write!(f, "toy:{toy}:{rows}"),
+        }
+    }
+}
+
 impl Data {
+    /// Reads or draws all rows of the columns of a model; without names every column.
+    pub(crate) fn load_columns(
+        &self,
+        names: Option<&[String]>,
+        reading: &ReadArgs,
+        rng: &mut Rng,
+    ) -> Result<Table> {
+        let rows = match names {
+            Some(names) => self.open_columns(names, reading, rng)?,
+            None => self.open(reading, rng)?,
+        };
+        rows.read_all()
+    }
+
     /// Reads or draws all rows, with every column.
     pub(crate) fn load(&self, reading: &ReadArgs, rng: &mut Rng) -> Result<Table> {
-        match self.open(reading, rng)? {
-            Rows::Table(reader) => reader.read_all(),
-            Rows::Toy { toy, streams, rows } => {
-                Ok(Table { header: None, values: toy.rows(rows, &streams), dropped: 0 })
-            }
-        }
+        self.open(reading, rng)?.read_all()
     }
 
     /// Begins to read or to draw, with every column.
@@ -139,6 +159,16 @@ pub(crate) enum Rows {
 }
 
 impl Rows {
+    /// All rows that are left.
+    fn read_all(self) -> Result<Table> {
+        match self {
+            Self::Table(reader) => reader.read_all(),
+            Self::Toy { toy, streams, rows } => {
+                Ok(Table { header: None, values: toy.rows(rows, &streams), dropped: 0 })
+            }
+        }
+    }
+
     /// The number of columns.
     pub(crate) fn cols(&self) -> usize {
         match self {

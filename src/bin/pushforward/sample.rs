@@ -105,14 +105,19 @@ fn push<R: Real>(
     common: &Common,
 ) -> anyhow::Result<Stats> {
     let reading = ReadArgs { missing: Missing::default(), no_header: false };
-    let mut rows = Selected::new(source.open(&reading, &mut Rng::from_seed(common.seed))?, None);
-    let (expected, found) = (flow.standardize().model_dim(), rows.rows.cols());
+    let mut rng = Rng::from_seed(common.seed);
+    let rows = match flow.header().filter(|_| flow.source_units().is_some()) {
+        Some(names) => source.open_columns(names, &reading, &mut rng)?,
+        None => source.open(&reading, &mut rng)?,
+    };
+    let mut rows = Selected::new(rows, None);
+    let (expected, found) = (flow.source_dim(), rows.rows.cols());
     if found != expected {
         return Err(Error::Dimension {
             what: "columns of x_0",
             expected,
             found,
-            remedy: "give one for each column of the data that varies, as `encode` does",
+            remedy: "give the columns of the source, as `encode` does",
         }
         .into());
     }

@@ -11,11 +11,12 @@ use pushforward::data::{Standardize, Table};
 use pushforward::file::AtomicFile;
 use pushforward::nn::{Adam, MlpShape};
 use pushforward::train::{Run, Standardization, Step};
-use pushforward::{AffinePath, Error, Flow, Mlp, Rng, Trainer};
+use pushforward::{AffinePath, Coupling, Error, Flow, Mlp, Rng, Trainer};
 use serde_json::json;
 
-use crate::args::{Common, TrainArgs};
+use crate::args::{Common, Start, TrainArgs};
 use crate::console::{Interrupt, Interrupted, Usage, warn};
+use crate::input::Data;
 use crate::memory;
 
 /// Lines of the log, but for the last step and rounding.
@@ -42,6 +43,10 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     };
     adam.check()?;
     shape(1).check()?;
+    args.coupling.check()?;
+    if let (Data::Standard, Start::Rows(Data::Standard)) = (&args.data, &args.source) {
+        return Err(Usage("source and target cannot both be standard input").into());
+    }
     memory::check(&shape(1), &args.data, common)?;
     if args.output == Path::new("-") {
         return Err(Usage("a model is written to a file: give its name with -o").into());
@@ -52,9 +57,23 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         drop(AtomicFile::create(output)?);
     }
 
-    // Toy, network, training: the order in which they draw is part of what a seed means.
+    // Toy, source, network, training: the order in which they draw is part of what a seed means.
     let mut rng = Rng::from_seed(common.seed);
     let table = args.data.load(&args.reading, &mut rng)?;
+    let source = match &args.source {
+        Start::Normal => None,
+        Start::Rows(data) => Some(data.load_columns(table.header.as_deref(), &args.reading, &mut rng)?),
+    };
+    if let Some(source) = &source {
+        let (rows, dropped) = (source.values.rows(), source.dropped);
+        common.say(format_args!("{rows} rows of the source"));
+        if dropped > 0 {
+            warn(format_args!("warning: {dropped} rows of the source with missing cells left out"));
+        }
+        if args.coupling == Coupling::Paired && dropped + table.dropped > 0 {
+            return Err(Usage("with --coupling paired no row may be left out: fill the missing cells").into());
+        }
+    }
     let standardization = if args.standardize { Standardization::On } else { Standardization::Off };
     let standardize = match standardization {
         Standardization::On => Standardize::fit(&table.values)?,
@@ -63,7 +82,12 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     let constants = describe(&table, &standardize, common);
     let velocity = Mlp::initialize(shape(standardize.model_dim()), &mut rng)?.with_simd(simd);
     let parameters = velocity.parameters().len();
-    let mut run = trainer(args, adam, standardization).start(velocity, &table.values, &mut rng)?;
+    let trainer = trainer(args, adam, standardization);
+    let mut run = match &source {
+        None => trainer.start(velocity, &table.values, &mut rng)?,
+        Some(source) => trainer.start_from(velocity, &source.values, &table.values, &mut rng)?,
+    };
+    drop(source);
 
     let Table { header, values, dropped } = table;
     let (rows, columns) = (values.rows(), values.cols());
@@ -105,6 +129,9 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         "steps": record.steps,
         "resumed_after": resumed,
         "batch": record.batch,
+        "coupling": record.coupling,
+        "coupling_batch": record.coupling_batch,
+        "source_rows": record.source_rows,
         "seed": record.seed,
         "simd": record.simd,
         "loss": record.loss,
@@ -116,13 +143,13 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
 
 fn trainer(args: &TrainArgs, adam: Adam, standardization: Standardization) -> Trainer {
     let trainer = Trainer::new(AffinePath::new(args.scheduler).predicting(args.predict).wide(args.width))
-        .source(args.source)
         .coupling(args.coupling)
         .adam(adam)
         .lr_schedule(args.lr_schedule)
         .warmup(args.warmup)
         .standardization(standardization);
     let trainer = args.steps.map_or(trainer.clone(), |steps| trainer.steps(steps.get()));
+    let trainer = args.coupling_batch.map_or(trainer.clone(), |rows| trainer.coupling_batch(rows.get()));
     args.batch.map_or(trainer.clone(), |batch| trainer.batch(batch.get()))
 }
 
