@@ -107,7 +107,7 @@ fn best(pairs: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Vec<usize>>) -> Res
             break;
         }
     }
-    Ok(Finding::new(worst, 1e-6, "rounding of the distances to f32, in which pairs are compared"))
+    Ok(Finding::new(worst, 1e-12, "rounding of seven distances"))
 }
 
 /// That a dual proves an assignment best. // E25
@@ -126,8 +126,8 @@ fn dual(of: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Assignment>) -> Result
     }
     // A dual that is infeasible by `beyond` bounds the cost less N times that.
     let gap = ((sum - dual).abs() + N as f64 * beyond) / sum;
-    let from = "rounding of the distances to f32, in which pairs are compared, over 512 of them, relative to the cost";
-    Ok(Finding::new(gap, 1e-3, from))
+    let from = "rounding of 512 distances and as many duals, relative to the cost";
+    Ok(Finding::new(gap, 1e-10, from))
 }
 
 /// That a plan has the marginals and the form of the optimum. // E25
@@ -150,11 +150,7 @@ fn entropic(of: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Vec<Vec<f64>>>) ->
         }
     }
     let worst = if p.iter().flatten().all(|p| p.is_finite()) { worst } else { f64::NAN };
-    Ok(Finding::new(
-        worst,
-        1e-4,
-        "the marginal error asked for, and the rounding of the distances to f32 over reg",
-    ))
+    Ok(Finding::new(worst, 1e-7, "24 times the marginal error asked for, 1e-9, and rounding"))
 }
 
 #[cfg(test)]
