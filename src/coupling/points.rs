@@ -51,8 +51,8 @@ pub(super) const ROUNDS: usize = 40;
 /// Any number of threads gives the same bits.
 ///
 /// # Errors
-/// [`Error::Dimension`] if the shapes differ or there are more than 2^24 rows; [`Error::NotFinite`] if a number is NaN or
-/// infinite; [`Error::Setting`] if squared distances overflow.
+/// [`Error::Dimension`](crate::Error::Dimension) if the shapes differ or there are more than 2^24 rows; [`Error::NotFinite`](crate::Error::NotFinite) if a number is NaN or
+/// infinite; [`Error::Setting`](crate::Error::Setting) if squared distances overflow.
 ///
 /// # Example
 /// ```
