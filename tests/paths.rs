@@ -53,6 +53,14 @@ fn another_scheduler_gives_the_same_samples() {
     let error = other.sample(2, &Solver::rk4(), &mut Rng::from_seed(1)).unwrap_err().to_string();
     assert!(error.contains("linear-vp"), "{error}");
     assert!(flow.clone().with_scheduler(Scheduler::VE).is_err());
+    // A path that starts or ends elsewhere has another psi_1: refused, and nothing but itself.
+    for scheduler in
+        [Scheduler::VP, Scheduler::CondOtMin { width: 0.1 }, Scheduler::CondOtMin { width: 1e-6 }]
+    {
+        let error = flow.clone().with_scheduler(scheduler).unwrap_err().to_string();
+        assert!(error.contains("train with it"), "{scheduler}: {error}");
+        assert!(trained(AffinePath::new(scheduler), 2).with_scheduler(scheduler).is_ok());
+    }
     assert!(
         trained(AffinePath::default().wide(Width::Constant(0.1)), 2)
             .with_scheduler(Scheduler::Cosine)

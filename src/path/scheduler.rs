@@ -197,6 +197,17 @@ impl Scheduler {
         Ok(if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) })
     }
 
+    /// Whether both paths are the same at t = 0 and at t = 1, so that their flows can have the same psi_1. // E17
+    #[must_use]
+    pub fn ends_as(self, other: Self) -> bool {
+        /// Roundings of the cosine at pi / 2, of exponentials and roots; schedulers that differ do so by more than 1e-9.
+        const ROUNDING: f64 = 1e-12;
+        [0.0, 1.0].into_iter().all(|t| {
+            let (a, b) = (self.coefficients(t), other.coefficients(t));
+            (a.alpha - b.alpha).abs() < ROUNDING && (a.sigma - b.sigma).abs() < ROUNDING
+        })
+    }
+
     /// The standard deviation of the source: 1, and sigma_max for `ve`.
     #[must_use]
     pub fn source_std(self) -> f64 {
