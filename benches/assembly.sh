@@ -5,9 +5,9 @@
 #   - a function that is not inlined lacks the instructions of the level, and asks the C library for each fused product;
 #   - a loop stays scalar. Each loop stands there once in full registers, and once number by number for what is left over: a
 #     kernel with more scalar than full fused products has lost one.
-# A kernel without fused products is only searched for gathers. Gathers are a fault in the instances of f32, which train and sample;
-# in those of f64 (closed forms, audit) eight streams of an activation are one register of AVX-512, and for GELU the compiler
-# takes the streams together: one gather before a hundred operations that are in full registers all the same.
+# A kernel without fused products is only searched for gathers. One place is known to have them: eight streams of f64 are one
+# register of AVX-512, and for GELU the compiler takes the streams together, one gather before a hundred operations that are in
+# full registers all the same. So the activations of f64 at AVX-512 are not searched; all else is.
 # Only x86-64 Linux is looked at; elsewhere the kernels are the portable ones, or as here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,7 +30,7 @@ awk '
   /^_R.*8dispatch(4avx2|6avx512)[fd].*:$/ {
     level = /8dispatch4avx2/ ? "avx2" : "avx512"
     width = /8dispatch4avx2/ ? "%ymm" : "%zmm"
-    double = /8dispatch(4avx2|6avx512)d/
+    streams = /6avx512dINt.*3map(5Apply|8Activate)/
     name = $0
     sub(/.*8dispatch(4avx2|6avx512)/, "", name)
     # The last name of the path: its length, then itself.
@@ -44,8 +44,8 @@ awk '
     kernel = level " " name
     full[kernel] += 0; scalar[kernel] += 0
   }
-  /^\.Lfunc_end/ { kernel = ""; double = 0 }
-  /^\tv(p)?gather/ && !double { fault("a gather in " (kernel ? kernel : "a function that is no kernel")) }
+  /^\.Lfunc_end/ { kernel = ""; streams = 0 }
+  /^\tv(p)?gather/ && !streams { fault("a gather in " (kernel ? kernel : "a function that is no kernel")) }
   kernel && /^\tvfn?m(add|sub)[0-9]+p[sd]\t/ && index($0, width) { full[kernel]++ }
   kernel && /^\tvfn?m(add|sub)[0-9]+s[sd]\t/ { scalar[kernel]++ }
   kernel && /^\t(call|jmp)q?\t/ && /fmaf?(@|$)|7mul_add|5fused|6kernel4math/ { fault("a call instead of arithmetic in " kernel) }

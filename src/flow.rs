@@ -200,8 +200,8 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::Setting`] if it was trained on a path with noise on the way, if the source of the new one is not N(0, I), or if
-    /// both paths do not end in the same: one that keeps some of the target at t = 0 (`vp`), or some of the source at t = 1
-    /// (`condot-min`), has another psi_1 than one that does not.
+    /// its path does not start and end where that of [`Flow::scheduler`] does: one that keeps some of the target at t = 0 (`vp`),
+    /// or some of the source at t = 1 (`condot-min`), has another psi_1 than one that does not.
     pub fn with_scheduler(self, scheduler: Scheduler) -> Result<Self> {
         let refused =
             |remedy| Err(Error::Setting { name: "scheduler", value: scheduler.to_string(), remedy });
@@ -213,9 +213,9 @@ impl Flow {
         if scheduler.source_std() > 1.0 || scheduler.source_std() < 1.0 {
             return refused("its source is not N(0, I): take any other one");
         }
-        if !scheduler.ends_as(self.path.scheduler) {
+        if !scheduler.ends_as(self.scheduler()) {
             return refused(
-                "at t = 0 or t = 1 its path is not where that of the training is, and the samples would differ: take another one, or train with it",
+                "at t = 0 or t = 1 its path is not where that of the model is, and the samples would differ: take another one, or train with it",
             );
         }
         let rescheduled = (scheduler != self.path.scheduler).then_some(scheduler);

@@ -61,6 +61,15 @@ fn another_scheduler_gives_the_same_samples() {
         assert!(error.contains("train with it"), "{scheduler}: {error}");
         assert!(trained(AffinePath::new(scheduler), 2).with_scheduler(scheduler).is_ok());
     }
+    // `ve` is sampled along the linear path from N(0, I): what counts are that one's ends. Near t = 0 its time runs twenty times as
+    // fast, after a stretch in which the network is not asked: the tolerance is smaller, the samples agree as closely.
+    let solver = Solver::dopri5().tolerance(1e-7);
+    let wide = trained(AffinePath::new(Scheduler::VE), 300);
+    let plain = draw(&wide, &solver);
+    let itself = wide.clone().with_scheduler(wide.scheduler()).unwrap();
+    assert_eq!(draw(&itself, &solver), plain);
+    let other = wide.with_scheduler(Scheduler::Cosine).unwrap();
+    assert!(apart(&draw(&other, &solver), &plain) < BOUND, "{}", apart(&draw(&other, &solver), &plain));
     assert!(
         trained(AffinePath::default().wide(Width::Constant(0.1)), 2)
             .with_scheduler(Scheduler::Cosine)

@@ -200,7 +200,7 @@ impl Scheduler {
     /// Whether both paths are the same at t = 0 and at t = 1, so that their flows can have the same psi_1. // E17
     #[must_use]
     pub fn ends_as(self, other: Self) -> bool {
-        /// Roundings of the cosine at pi / 2, of exponentials and roots; schedulers that differ do so by more than 1e-9.
+        /// Roundings of the cosine at pi / 2, of exponentials and roots; what `vp` keeps below that moves no number of an f32.
         const ROUNDING: f64 = 1e-12;
         [0.0, 1.0].into_iter().all(|t| {
             let (a, b) = (self.coefficients(t), other.coefficients(t));
