@@ -29,6 +29,8 @@ use crate::kernel::{Real, Simd};
 use crate::rng::{Purpose, Rng, Stream};
 use crate::tensor::Tensor;
 
+use super::sets::{check, finite};
+
 /// Most rows that [`exact_w2`] takes.
 pub const EXACT_W2_ROWS: usize = 1 << 16;
 
@@ -66,7 +68,7 @@ pub fn sliced_w2<R: Real>(a: &Tensor<R>, b: &Tensor<R>, projections: usize, rng:
                 let direction = direction(a.cols(), &mut streams.stream(i as u64));
                 project(a, &direction, of_a);
                 project(b, &direction, of_b);
-                quantile_square(of_a, of_b)
+                quantile_mean(of_a, of_b, |x| x * x)
             },
         )
         .collect();
@@ -116,31 +118,9 @@ pub fn exact_w2<R: Real>(a: &Tensor<R>, b: &Tensor<R>) -> Result<f64> {
     root(assign_points(Simd::detect(), a, b)?.cost / n as f64)
 }
 
-/// What both distances ask of their input.
-fn check<R: Real>(a: &Tensor<R>, b: &Tensor<R>) -> Result<()> {
-    b.check_cols("columns of b", a.cols(), "both sets must have the same columns")?;
-    let sizes = [("rows of a", a.rows()), ("rows of b", b.rows()), ("columns of a and b", a.cols())];
-    for (what, found) in sizes {
-        if found == 0 {
-            let remedy = "a distance needs at least one sample on each side";
-            return Err(Error::Dimension { what, expected: 1, found, remedy });
-        }
-    }
-    a.check_finite("a", "remove the row")?;
-    b.check_finite("b", "remove the row")
-}
-
-fn overflow() -> Error {
-    Error::Setting {
-        name: "a and b",
-        value: "so large that squared distances overflow".into(),
-        remedy: "divide both by a common factor",
-    }
-}
-
 /// The root of a mean square that may have overflowed.
 fn root(square: f64) -> Result<f64> {
-    if square.is_finite() { Ok(square.sqrt()) } else { Err(overflow()) }
+    finite(square).map(f64::sqrt)
 }
 
 /// A direction uniform on the unit sphere of R^d: a normal vector over its length.
@@ -163,16 +143,17 @@ fn project<R: Real>(x: &Tensor<R>, direction: &[f64], into: &mut Vec<f64>) {
     into.sort_unstable_by(f64::total_cmp);
 }
 
-/// W2² of two sorted sets of numbers. In units of 1 / (n m) each of the n values of `a` weighs m and
-/// each of the m values of `b` weighs n: whole numbers, so the quantiles are coupled exactly.
+/// The mean of a cost of x - y when the quantiles of two sorted sets of numbers are coupled: W2² for the square, W1 for the
+/// modulus. In units of 1 / (n m) each of the n values of `a` weighs m and each of the m values of `b` weighs n: whole numbers,
+/// so that the coupling is exact.
 #[allow(clippy::cast_precision_loss, reason = "counts, as weights of a mean")]
-fn quantile_square(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn quantile_mean(a: &[f64], b: &[f64], cost: impl Fn(f64) -> f64) -> f64 {
     let (n, m) = (a.len(), b.len());
     let (mut i, mut j, mut left_a, mut left_b) = (0, 0, m, n);
     let mut sum = 0.0;
     while i < n && j < m {
         let mass = left_a.min(left_b);
-        sum += mass as f64 * (a[i] - b[j]) * (a[i] - b[j]);
+        sum += mass as f64 * cost(a[i] - b[j]);
         left_a -= mass;
         left_b -= mass;
         if left_a == 0 {
