@@ -84,7 +84,7 @@ fn joined<R: Real>(a: &Tensor<R>, b: &Tensor<R>, first: usize) -> Tensor<R> {
 /// The odd one of the root of n, rounded down, and the number below it.
 fn odd_root(n: usize) -> usize {
     let root = n.isqrt();
-    if root % 2 == 0 { (root - 1).max(1) } else { root }
+    if root.is_multiple_of(2) { (root - 1).max(1) } else { root }
 }
 
 #[cfg(test)]

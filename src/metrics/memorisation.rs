@@ -17,7 +17,7 @@
 //! H. Mann, D. Whitney, "On a test of whether one of two random variables is stochastically larger than the other", 1947 (the
 //! share and its deviation).
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernel::Real;
 use crate::tensor::Tensor;
 
@@ -59,8 +59,9 @@ impl Memorisation {
     /// Measures it.
     ///
     /// # Errors
-    /// [`Error::Dimension`] if the columns differ or a set is empty; [`Error::NotFinite`] if a number is NaN or infinite;
-    /// [`Error::Setting`] if the squares overflow.
+    /// [`Error::Dimension`](crate::Error::Dimension) if the columns differ or a set is empty;
+    /// [`Error::NotFinite`](crate::Error::NotFinite) if a number is NaN or infinite; [`Error::Setting`](crate::Error::Setting) if the
+    /// squares overflow.
     #[allow(clippy::cast_precision_loss, reason = "numbers of rows")]
     pub fn measure<R: Real>(samples: &Tensor<R>, fresh: &Tensor<R>, train: &Tensor<R>) -> Result<Self> {
         check(samples, train)?;
@@ -101,6 +102,7 @@ fn median(sorted: &[f64]) -> f64 {
 mod tests {
     use super::super::tests::normals;
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn copies_are_found_and_fresh_rows_are_not() {
