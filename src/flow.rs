@@ -34,6 +34,7 @@ use crate::field::DifferentiableField;
 use crate::kernel::{Real, Simd, SimdLevel};
 use crate::likelihood::{self, Divergence, Scores};
 use crate::nn::{Adam, LrSchedule, Mlp, MlpShape};
+use crate::objective::{TimeSampling, TimeWeight};
 use crate::ode::{Reason, RowStats, Solver, Stats, Trajectory, euler_maruyama};
 use crate::path::{AffinePath, Diffused, Predicted, Prediction, Rescheduled, Scheduler, Transformed, Width};
 use crate::rng::{Purpose, Rng, Streams};
@@ -65,10 +66,21 @@ pub struct TrainingRecord {
     pub lr_schedule: LrSchedule,
     /// Steps of warm-up.
     pub warmup: u64,
+    /// How the times of a batch were drawn.
+    #[serde(default = "uniform")]
+    pub time: TimeSampling,
+    /// Whose error was counted.
+    #[serde(default)]
+    pub weight: TimeWeight,
     /// The mean training loss of the last steps (at most 100), in the network's units.
     pub loss: f64,
     /// The SIMD level of the kernels: another level may differ in the last bits.
     pub simd: SimdLevel,
+}
+
+/// What files hold that do not tell the sampling of times.
+fn uniform() -> TimeSampling {
+    TimeSampling::Uniform
 }
 
 /// A trained velocity, ready to sample and to score.

@@ -2,15 +2,22 @@
 //!
 //! # Math
 //! L_CFM(theta) = E_{t, X_0, X_1} |v_theta(t, X_t) - dX_t/dt|², the sum over the columns and the mean over the rows of
-//! a batch (E11); t is uniform in [0, 1), X_0 from the source and X_1 a row of the data drawn with replacement
+//! a batch (E11); t is uniform in [0, 1) ([`TimeSampling`]), X_0 from the source and X_1 a row of the data drawn with replacement
 //! (independent coupling), or both joined by another coupling (E25). Its gradient is that of |v - u|² against the marginal velocity (E12), so that its
-//! minimum is the field that carries source to target; its value stays above the floor V of E12.
+//! minimum is the field that carries source to target; its value stays above the floor V of E12. Times may have a weight
+//! ([`TimeWeight`]).
 //!
 //! # Shapes
 //! A batch has B rows; the parameters and their gradient are flat ([`crate::nn::Mlp`]).
 //!
 //! # Source
 //! Lipman et al. 2023, arXiv:2210.02747; Tong et al. 2024, arXiv:2302.00482.
+
+mod time;
+mod weight;
+
+pub use time::{Share, TimeSampling};
+pub use weight::TimeWeight;
 
 use std::sync::Arc;
 
@@ -72,6 +79,8 @@ pub struct Joined<'a, R> {
 pub struct Objective {
     path: AffinePath,
     source: Source,
+    times: TimeSampling,
+    weight: TimeWeight,
     tape: Arc<Tape>,
     network: MlpVars,
     target: Var,
@@ -82,13 +91,14 @@ pub struct Objective {
 #[derive(Debug)]
 pub struct ObjectiveWorker<R> {
     replay: Replay<R>,
-    x_0: Vec<R>,     // [B, d]
-    row: Vec<usize>, // [B]
-    time: Vec<f64>,  // [B]
-    t: Vec<R>,       // [B]
-    x_t: Vec<R>,     // [B, d]
-    dx_t: Vec<R>,    // [B, d]
-    noise: Vec<R>,   // [B, d], of a path with a width
+    x_0: Vec<R>,      // [B, d]
+    row: Vec<usize>,  // [B]
+    time: Vec<f64>,   // [B]
+    t: Vec<R>,        // [B]
+    x_t: Vec<R>,      // [B, d]
+    dx_t: Vec<R>,     // [B, d]
+    noise: Vec<R>,    // [B, d], of a path with a width
+    counts: Vec<f64>, // [B], what the error of each row counts for
 }
 
 impl Objective {
@@ -99,7 +109,14 @@ impl Objective {
         let network = shape.record(&mut tape);
         let target = tape.constant(shape.dim);
         let loss = tape.squared_error(network.u, target);
-        Self { path, source, tape: Arc::new(tape), network, target, loss }
+        let (times, weight) = (TimeSampling::default(), TimeWeight::default());
+        Self { path, source, times, weight, tape: Arc::new(tape), network, target, loss }
+    }
+
+    /// The same loss with other times and another weight of them.
+    #[must_use]
+    pub fn timed(self, times: TimeSampling, weight: TimeWeight) -> Self {
+        Self { times, weight, ..self }
     }
 
     /// The memory for blocks of at most `rows` rows.
@@ -116,14 +133,16 @@ impl Objective {
             x_t: zeros.clone(),
             dx_t: zeros.clone(),
             noise: if self.path.width == Width::None { vec![] } else { zeros },
+            counts: vec![1.0; rows],
         }
     }
 
-    /// Draws `rows` rows of a batch, adds `weight` times the gradient of their squared errors to `gradient`, and
-    /// returns the sum of those squared errors. Rows that were `joined` before are taken as they are, and only times are drawn.
+    /// Draws some rows of a batch, adds their part of the batch's gradient to `gradient`, and returns the sum of their
+    /// weighted squared errors. Rows that were `joined` before are taken as they are, and only times are drawn.
     ///
     /// # Panics
     /// If `rows` exceed those of the worker or are not as many as were joined, there is no data, or the gradient is not as long as the parameters.
+    #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
     #[allow(
         clippy::too_many_arguments,
         reason = "the parts of one sum; a struct of them would have this as its only use"
@@ -135,21 +154,23 @@ impl Objective {
         x_1: &Tensor<R>,
         joined: Option<Joined<'_, R>>,
         stream: &mut Stream,
-        rows: usize,
-        weight: f64,
+        share: Share,
         gradient: &mut [R],
     ) -> f64 {
-        let d = x_1.cols();
-        let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t, noise } = &mut *worker;
+        let (d, rows) = (x_1.cols(), share.rows);
+        let mut times = self.times.times(share);
+        let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t, noise, counts } = &mut *worker;
         if let Some(joined) = joined {
             x_0[..rows * d].copy_from_slice(joined.x_0);
             row[..rows].copy_from_slice(joined.rows);
-            time[..rows].fill_with(|| stream.uniform());
+            for (time, counts) in time.iter_mut().zip(&mut *counts).take(rows) {
+                (*time, *counts) = times.next(stream);
+            }
         } else {
             self.source.draw(stream, &mut x_0[..rows * d]);
-            for (row, time) in row.iter_mut().zip(&mut *time).take(rows) {
+            for ((row, time), counts) in row.iter_mut().zip(&mut *time).zip(&mut *counts).take(rows) {
                 *row = stream.below(x_1.rows());
-                *time = stream.uniform();
+                (*time, *counts) = times.next(stream);
             }
         }
         // By itself, so that the memory is asked for many rows at once: they stand anywhere.
@@ -157,6 +178,7 @@ impl Objective {
         for (i, (x_t, dx_t)) in points.enumerate().take(rows) {
             self.path.point(time[i], &x_0[i * d..(i + 1) * d], x_1.row(row[i]), x_t, dx_t); // E13
             t[i] = R::from_f64(time[i]);
+            counts[i] *= self.weight_at(time[i]);
         }
         if self.path.width != Width::None {
             Source::Normal.draw(stream, &mut noise[..rows * d]);
@@ -178,10 +200,17 @@ impl Objective {
         replay.input_mut(self.network.t, rows).copy_from(Rows::new(&t[..rows], 1, 1), 0);
         replay.input_mut(self.network.x, rows).copy_from(Rows::new(&x_t[..rows * d], d, d), 0);
         replay.input_mut(self.target, rows).copy_from(Rows::new(&dx_t[..rows * d], d, d), 0);
-        self.add(worker, weights, rows, weight, gradient)
+        self.add(worker, weights, rows, 1.0 / share.batch as f64, gradient)
     }
 
-    /// E11 on given rows, and its gradient.
+    fn weight_at(&self, t: f64) -> f64 {
+        match self.weight {
+            TimeWeight::None => 1.0,
+            weight => weight.factor(self.path.prediction, self.path.coefficients(t)),
+        }
+    }
+
+    /// E11 on given rows, with the weights of their times, and its gradient.
     ///
     /// # Panics
     /// If the columns are not those of the network.
@@ -196,6 +225,7 @@ impl Objective {
             for i in 0..block {
                 let at = first + i;
                 worker.replay.input_mut(self.network.t, block).row_mut(i)[0] = R::from_f64(sample.t[at]);
+                worker.counts[i] = self.weight_at(sample.t[at]);
                 worker.replay.input_mut(self.network.x, block).row_mut(i).copy_from_slice(sample.x_t.row(at));
                 let learnt = match self.path.prediction {
                     Prediction::Velocity => &sample.dx_t,
@@ -218,13 +248,13 @@ impl Objective {
         weight: f64,
         gradient: &mut [R],
     ) -> f64 {
-        let replay = &mut worker.replay;
+        let ObjectiveWorker { replay, counts, .. } = worker;
         replay.forward(weights, rows);
         let loss = replay.value(self.loss, rows);
-        let sum = (0..rows).map(|i| loss.row(i)[0].to_f64()).sum(); // E11
+        let sum = (0..rows).map(|i| counts[i] * loss.row(i)[0].to_f64()).sum(); // E11
         let mut cotangent = replay.cotangent_mut(self.loss, rows);
-        for i in 0..rows {
-            cotangent.row_mut(i)[0] = R::from_f64(weight);
+        for (i, count) in counts.iter().enumerate().take(rows) {
+            cotangent.row_mut(i)[0] = R::from_f64(weight * count);
         }
         replay.vjp(self.loss, weights, Some(gradient), rows);
         sum

@@ -30,8 +30,8 @@ use crate::error::{Error, Result};
 use crate::flow::{Flow, TrainingRecord};
 use crate::kernel::{Aligned, Real};
 use crate::nn::{Adam, LrSchedule, Mlp, Optimizer};
-use crate::objective::{Joined, Objective, ObjectiveWorker, rows_per_block};
-use crate::path::AffinePath;
+use crate::objective::{Joined, Objective, ObjectiveWorker, Share, TimeSampling, TimeWeight, rows_per_block};
+use crate::path::{AffinePath, Width};
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
@@ -91,6 +91,8 @@ pub struct Trainer {
     lr_schedule: LrSchedule,
     warmup: u64,
     standardization: Standardization,
+    time: TimeSampling,
+    weight: TimeWeight,
 }
 
 impl Trainer {
@@ -109,6 +111,8 @@ impl Trainer {
             lr_schedule: LrSchedule::default(),
             warmup: 0,
             standardization: Standardization::default(),
+            time: TimeSampling::default(),
+            weight: TimeWeight::default(),
         }
     }
 
@@ -171,6 +175,18 @@ impl Trainer {
     #[must_use]
     pub fn standardization(self, standardization: Standardization) -> Self {
         Self { standardization, ..self }
+    }
+
+    /// How the times of a batch are drawn.
+    #[must_use]
+    pub fn time(self, time: TimeSampling) -> Self {
+        Self { time, ..self }
+    }
+
+    /// How much the error at one time counts beside that at another.
+    #[must_use]
+    pub fn weight(self, weight: TimeWeight) -> Self {
+        Self { weight, ..self }
     }
 
     /// Trains a velocity on the rows of `x_1`, [N, d]: [`Trainer::start`], every step, [`Run::flow`].
@@ -276,7 +292,8 @@ impl Trainer {
             flow = flow.with_source_units(units)?;
             z_0 = Some(flow.source_to_model(&x_0)?);
         }
-        let objective = Objective::new(flow.velocity().shape(), self.path, self.source);
+        let objective =
+            Objective::new(flow.velocity().shape(), self.path, self.source).timed(self.time, self.weight);
         let rows_at_once = rows_per_block(self.batch);
         let blocks = self.batch.div_ceil(rows_at_once);
         let count = flow.velocity().parameters().len();
@@ -338,6 +355,13 @@ impl Trainer {
             });
         }
         self.path.check()?;
+        if self.path.width != Width::None && self.weight != TimeWeight::None {
+            return Err(Error::Setting {
+                name: "weight",
+                value: self.weight.to_string(),
+                remedy: "on a path with a width only the error of the velocity is known: take `none`",
+            });
+        }
         self.check_coupling()?;
         self.adam.check()
     }
@@ -519,8 +543,7 @@ impl Run {
                     z_1,
                     joined,
                     &mut stream,
-                    rows,
-                    1.0 / batch as f64,
+                    Share { first: block * rows_at_once, rows, batch },
                     gradient,
                 );
             }
@@ -588,6 +611,8 @@ impl Run {
             adam: t.adam,
             lr_schedule: t.lr_schedule,
             warmup: t.warmup,
+            time: t.time,
+            weight: t.weight,
             loss: self.recent_loss(),
             simd: simd.level(),
         }))

@@ -13,6 +13,7 @@ use pushforward::audit::Precision;
 use pushforward::data::Missing;
 use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
+use pushforward::objective::{TimeSampling, TimeWeight};
 use pushforward::ode::{Method, Tolerance};
 use pushforward::path::{Prediction, Width};
 use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver};
@@ -129,6 +130,13 @@ pub(crate) struct TrainArgs {
     /// Noise on the way from source to target: none, constant:WIDTH or bridge:WIDTH
     #[arg(long, value_name = "WORD", default_value_t = Width::default())]
     pub(crate) width: Width,
+    /// Times of a batch: uniform, stratified (one in each of as many intervals as there are rows) or logit-normal (half of them
+    /// in the middle, weighted so that the loss stays what it is)
+    #[arg(long, value_name = "WORD", default_value_t = TimeSampling::default())]
+    pub(crate) time: TimeSampling,
+    /// Whose squared error the loss counts: none (that of what is predicted), velocity, target or noise
+    #[arg(long, value_name = "WORD", default_value_t = TimeWeight::default())]
+    pub(crate) weight: TimeWeight,
     /// Widths of the hidden layers
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "64,64,64")]
     pub(crate) hidden: Vec<usize>,

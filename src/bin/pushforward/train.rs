@@ -147,6 +147,8 @@ fn trainer(args: &TrainArgs, adam: Adam, standardization: Standardization) -> Tr
         .adam(adam)
         .lr_schedule(args.lr_schedule)
         .warmup(args.warmup)
+        .time(args.time)
+        .weight(args.weight)
         .standardization(standardization);
     let trainer = args.steps.map_or(trainer.clone(), |steps| trainer.steps(steps.get()));
     let trainer = args.coupling_batch.map_or(trainer.clone(), |rows| trainer.coupling_batch(rows.get()));
