@@ -7,6 +7,7 @@ mod console;
 mod data;
 mod demo;
 mod encode;
+mod evaluate;
 mod exchange;
 mod info;
 mod input;
@@ -63,6 +64,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Sample(args) => sample::run(args, common),
         Command::Score(args) => score::run(args, common),
         Command::Encode(args) => encode::run(args, common),
+        Command::Evaluate(args) => evaluate::run(args, common),
         Command::Info(args) => info::run(args, common),
         Command::Export(args) => exchange::export(args, common),
         Command::Import(args) => exchange::import(args, common),

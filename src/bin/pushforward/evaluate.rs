@@ -1,0 +1,471 @@
+//! `pushforward evaluate`: holds samples of a model against rows it has not seen.
+
+use std::io::{self, Write as _};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use pushforward::closed_form::{EmpiricalField, ExactLoss};
+use pushforward::data::Standardize;
+use pushforward::likelihood::Summary;
+use pushforward::metrics::{Evaluation, Measured, Memorisation, PAIR_ROWS, PathEnergy, exact_w2};
+use pushforward::ode::Stats;
+use pushforward::path::Width;
+use pushforward::rng::Purpose;
+use pushforward::{AffinePath, Coupling, Error, Estimate, Flow, Rng, Solver, Source, Tensor};
+use serde_json::{Map, Value, json};
+
+use crate::args::{Common, EvaluateArgs};
+use crate::console::{Usage, count, warn};
+use crate::input::Data;
+
+/// The most rows that are drawn where no number is named: the halves are then of 10,000 rows, and a minute is enough.
+const MOST_ROWS: usize = 20_000;
+
+/// Rows that are drawn or scored together; each row alone gives the same.
+const CHUNK: usize = 1 << 13;
+
+/// Times and pairs for the exact loss: its standard error is then some 1 %.
+const DRAWS: usize = 1 << 13;
+
+/// What is done, for the progress bar.
+const PARTS: u64 = 6;
+
+pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
+    let simd = common.simd()?;
+    let solver = args.solver.solver()?;
+    let inputs = [Some(&args.data), args.source.as_ref(), args.train.as_ref()];
+    if inputs.into_iter().flatten().filter(|data| matches!(data, Data::Standard)).count() > 1 {
+        return Err(Usage("only one table can be standard input").into());
+    }
+    let mut flow = Flow::load(&args.model)?.with_simd(simd);
+    if let Some(scheduler) = args.scheduler {
+        flow = flow.with_scheduler(scheduler)?;
+    }
+    if args.exact {
+        check_exact(&flow)?;
+    }
+    let start = Instant::now();
+    let mut rng = Rng::from_seed(common.seed);
+    // A toy is drawn anew: `train` takes the first two forks for its target and its source.
+    for _ in 0..2 {
+        rng.fork(Purpose::Data);
+    }
+    let data = rows_of(&flow, &args.data, args, &mut rng)?;
+    let x_0 = source_rows(&flow, args, &mut rng)?;
+    let known = x_0.as_ref().map_or(usize::MAX, Tensor::rows);
+    let rows = args.n.unwrap_or(MOST_ROWS).min(data.rows()).min(known);
+    if let Some(n) = args.n.filter(|&n| n > rows) {
+        return Err(Error::Setting {
+            name: "n",
+            value: format!("{n}, but there are {rows} rows"),
+            remedy: "ask for as many as the tables have, or leave it out",
+        }
+        .into());
+    }
+    let data_rows = data.rows();
+    let data = chosen(&data, rows, &mut rng)?;
+    let x_0 = x_0.map(|x_0| chosen(&x_0, rows, &mut rng)).transpose()?;
+
+    let bar = common.progress(PARTS);
+    bar.set_message("samples");
+    let (samples, stats) = draw(&flow, rows, x_0.as_ref(), &solver, common)?;
+    bar.inc(1);
+    bar.set_message("distances");
+    let distances = Evaluation::measure(&samples, &data, &mut rng)?;
+    bar.inc(1);
+    bar.set_message("log-densities");
+    let scores = match flow.source() {
+        Source::Normal => match score(&flow, &data, &solver, args, common) {
+            // Samples never ask there, densities begin there: all else can be measured.
+            Err(error @ Error::Setting { name: "t", .. }) => {
+                warn(format_args!("warning: no NLL of this model: {error}"));
+                None
+            }
+            scores => Some(scores?),
+        },
+        _ => None,
+    };
+    bar.inc(1);
+    bar.set_message("path energy");
+    let way = way(&flow, &data, x_0.as_ref(), &solver, common)?;
+    bar.inc(1);
+    bar.set_message("training rows");
+    let train = match &args.train {
+        // The rows that the model was trained on, if they were those of a toy.
+        Some(train) => {
+            let seed = flow.record().map_or(common.seed, |record| record.seed);
+            Some(rows_of(&flow, train, args, &mut Rng::from_seed(seed))?)
+        }
+        None => None,
+    };
+    let memorisation = train.as_ref().map(|train| near(&samples, &data, train)).transpose()?;
+    bar.inc(1);
+    bar.set_message("exact loss");
+    let exact = match train.as_ref().filter(|_| args.exact) {
+        Some(train) => Some(exact_loss(&flow, train, &mut rng)?),
+        None => None,
+    };
+    bar.finish_and_clear();
+
+    let found = Found { rows, distances, scores, way, memorisation, exact, stats };
+    if data_rows > rows {
+        common.say(format_args!("{rows} of {data_rows} rows are taken, at random"));
+    }
+    if found.memorisation.is_some_and(|memorisation| memorisation.median_fresh <= 0.0) {
+        warn(format_args!(
+            "warning: half of DATA or more are training rows: give rows that the model has not seen"
+        ));
+    }
+    if let Some(memorisation) = found.memorisation.filter(Memorisation::is_suspicious) {
+        warn(format_args!(
+            "warning: samples are copies of training rows, or nearly so: half of them lie within {:.2e} of one, fresh rows within {:.2e}",
+            memorisation.median_samples, memorisation.median_fresh
+        ));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    if common.json {
+        common.print_json(&found.json(&flow, data_rows, seconds, common)?)?;
+    } else {
+        found.print(&flow)?;
+        common.say(format_args!("{seconds:.1} s"));
+    }
+    Ok(())
+}
+
+/// Rows of the columns of the model.
+fn rows_of(flow: &Flow, data: &Data, args: &EvaluateArgs, rng: &mut Rng) -> anyhow::Result<Tensor<f64>> {
+    let table = data.load_columns(flow.header(), &args.reading, rng)?;
+    if table.dropped > 0 {
+        warn(format_args!("warning: {data}: {} rows with missing cells left out", table.dropped));
+    }
+    if table.values.cols() != flow.dim() {
+        let remedy = "give a table with the columns that the model was trained on";
+        let (expected, found) = (flow.dim(), table.values.cols());
+        return Err(Error::Dimension { what: "columns of the data", expected, found, remedy }.into());
+    }
+    Ok(table.values)
+}
+
+/// The rows that samples start from, where the source is a table.
+fn source_rows(flow: &Flow, args: &EvaluateArgs, rng: &mut Rng) -> anyhow::Result<Option<Tensor<f64>>> {
+    match (&args.source, flow.source()) {
+        (None, Source::Normal) => Ok(None),
+        (Some(source), Source::Data) => rows_of(flow, source, args, rng).map(Some),
+        (Some(source), _) => Err(Error::Setting {
+            name: "source",
+            value: source.to_string(),
+            remedy: "samples of this model start from N(0, I): leave it out",
+        }
+        .into()),
+        (None, _) => Err(Error::Setting {
+            name: "source",
+            value: "data, whose rows are not part of the model".into(),
+            remedy: "give rows to start from: --source DATA",
+        }
+        .into()),
+    }
+}
+
+/// `rows` of the rows in random order: a table may be sorted.
+fn chosen(x: &Tensor<f64>, rows: usize, rng: &mut Rng) -> anyhow::Result<Tensor<f64>> {
+    let mut order: Vec<usize> = (0..x.rows()).collect();
+    rng.fork(Purpose::Metric).stream(0).shuffle(&mut order);
+    let numbers = order[..rows].iter().flat_map(|&i| x.row(i)).copied().collect();
+    Ok(Tensor::from_vec(numbers, rows, x.cols())?)
+}
+
+/// As many samples: those of `sample -n`, or those of the rows of the source.
+fn draw(
+    flow: &Flow,
+    rows: usize,
+    x_0: Option<&Tensor<f64>>,
+    solver: &Solver,
+    common: &Common,
+) -> anyhow::Result<(Tensor<f64>, Stats)> {
+    let streams = Rng::from_seed(common.seed).fork(Purpose::Source);
+    let (mut samples, mut stats) = (Vec::with_capacity(rows * flow.dim()), Stats::default());
+    for first in (0..rows).step_by(CHUNK) {
+        let part = first..rows.min(first + CHUNK);
+        let drawn = match x_0 {
+            None => flow.sample_rows::<f64>(part, solver, streams),
+            Some(x_0) => flow.decode::<f64>(&x_0.slice_rows(part).cast(), solver),
+        };
+        let drawn = drawn.with_context(|| format!("samples from {first} on (counted from 0)"))?;
+        samples.extend_from_slice(drawn.x.as_slice());
+        stats = stats.merge(drawn.stats);
+    }
+    Ok((Tensor::from_vec(samples, rows, flow.dim())?, stats))
+}
+
+/// The log-densities of the data.
+fn score(
+    flow: &Flow,
+    data: &Tensor<f64>,
+    solver: &Solver,
+    args: &EvaluateArgs,
+    common: &Common,
+) -> pushforward::Result<Summary> {
+    let streams = Rng::from_seed(common.seed).fork(Purpose::Probe);
+    let mut summary = Summary::default();
+    for first in (0..data.rows()).step_by(CHUNK) {
+        let part = data.slice_rows(first..data.rows().min(first + CHUNK));
+        let scores = flow.log_density_rows(&part, first, args.divergence, solver, streams)?;
+        summary.add(&scores.log_density);
+    }
+    if summary.off_support() > 0 {
+        let (outside, rows) = (summary.off_support(), summary.rows());
+        warn(format_args!(
+            "warning: {outside} of {rows} rows differ from the model in a constant column: their density is 0"
+        ));
+    }
+    Ok(summary)
+}
+
+/// The way of samples, in the units of the network.
+struct Way {
+    energy: PathEnergy,
+    /// W2² of the rows that samples start from and of the data.
+    w2_squared: f64,
+    rows: usize,
+}
+
+/// The energy of the way of the first rows, and W2² from where they start to the data. // E28
+fn way(
+    flow: &Flow,
+    data: &Tensor<f64>,
+    x_0: Option<&Tensor<f64>>,
+    solver: &Solver,
+    common: &Common,
+) -> anyhow::Result<Way> {
+    let rows = data.rows().min(PAIR_ROWS);
+    let z_0: Tensor<f32> = match x_0 {
+        Some(x_0) => flow.source_to_model(&x_0.slice_rows(0..rows))?,
+        None => {
+            let mut z_0 = Tensor::zeros(rows, flow.source_dim());
+            let streams = Rng::from_seed(common.seed).fork(Purpose::Source);
+            flow.source().fill(&streams, 0, &mut z_0);
+            z_0
+        }
+    };
+    let z_1 = flow.standardize().to_model(&data.slice_rows(0..rows))?;
+    let energy = flow.with_field(flow.velocity(), |field| PathEnergy::measure(field, &z_0, solver))?;
+    Ok(Way { energy, w2_squared: exact_w2(&z_0.cast(), &z_1)?.powi(2), rows })
+}
+
+/// Whether samples lie nearer to training rows than data do, in standard deviations of the data.
+fn near(samples: &Tensor<f64>, data: &Tensor<f64>, train: &Tensor<f64>) -> pushforward::Result<Memorisation> {
+    let units = Standardize::fit_source(data, &Standardize::identity(data.cols()))?;
+    let few = samples.rows().min(PAIR_ROWS);
+    let first = |x: &Tensor<f64>| units.to_model(&x.slice_rows(0..few));
+    Memorisation::measure(&first(samples)?, &first(data)?, &units.to_model(train)?)
+}
+
+/// What E20 asks of a model.
+fn check_exact(flow: &Flow) -> pushforward::Result<()> {
+    let refused = |value: String, remedy| Err(Error::Setting { name: "exact", value, remedy });
+    if flow.source() != Source::Normal {
+        return refused(
+            format!("asked of a model whose source is {}", flow.source()),
+            "the true field is known for the source `normal` alone: leave it out",
+        );
+    }
+    if flow.path().width != Width::None {
+        return refused(
+            format!("asked of a model with noise of width {} on the way", flow.path().width),
+            "the true field is known for paths without it alone: leave it out",
+        );
+    }
+    match flow.record().map(|record| record.coupling) {
+        Some(Coupling::Independent) | None => Ok(()),
+        Some(coupling) => refused(
+            format!("asked of a model with the coupling {coupling}"),
+            "the true field is known for `independent` alone: leave it out",
+        ),
+    }
+}
+
+/// The losses of the network against the field that its training rows have. // E20
+fn exact_loss(flow: &Flow, train: &Tensor<f64>, rng: &mut Rng) -> pushforward::Result<ExactLoss> {
+    let z_1 = flow.standardize().to_model(train)?;
+    let exact = EmpiricalField::new(&z_1, AffinePath::new(flow.scheduler()))?;
+    flow.with_field(flow.velocity(), |field| ExactLoss::measure(field, &exact, DRAWS, rng))
+}
+
+/// Everything that was measured.
+struct Found {
+    rows: usize,
+    distances: Evaluation,
+    scores: Option<Summary>,
+    way: Way,
+    memorisation: Option<Memorisation>,
+    exact: Option<ExactLoss>,
+    stats: Stats,
+}
+
+impl Found {
+    /// The distances between sets, by the name in JSON and in words.
+    fn sets(&self) -> [(&'static str, &'static str, Measured); 5] {
+        let found = &self.distances;
+        [
+            ("sliced_w2", "sliced W2", found.sliced_w2),
+            ("w2", "exact W2", found.exact_w2),
+            ("energy_distance", "energy distance", found.energy_distance),
+            ("mmd_squared", "MMD squared", found.mmd_squared),
+            ("classifier_accuracy", "classifier accuracy", found.classifier_accuracy),
+        ]
+    }
+
+    fn json(
+        &self,
+        flow: &Flow,
+        data_rows: usize,
+        seconds: f64,
+        common: &Common,
+    ) -> pushforward::Result<Value> {
+        let of = |m: Measured| json!({ "model": m.model, "floor": m.floor, "floor_max": m.floor_max, "rows": m.rows });
+        let metrics: Map<String, Value> =
+            self.sets().into_iter().map(|(name, _, measured)| (name.to_owned(), of(measured))).collect();
+        let names = names(flow);
+        let columns = names
+            .iter()
+            .zip(&self.distances.columns)
+            .map(|(name, c)| json!({ "name": name, "w1": of(c.w1), "w2": of(c.w2), "ks": of(c.ks) }));
+        let estimate = |e: Estimate| json!({ "mean": e.mean, "standard_error": e.standard_error });
+        let way = &self.way;
+        Ok(json!({
+            "rows": self.rows,
+            "left_out": data_rows - self.rows,
+            "metrics": metrics,
+            "columns": columns.collect::<Vec<_>>(),
+            "nll": self.scores.map(|scores| json!({
+                "mean": -scores.mean(),
+                "standard_error": scores.standard_error(),
+                "bits_per_dim": scores.bits_per_dim(flow.dim()),
+                "off_support": scores.off_support(),
+            })),
+            "path": {
+                "energy": estimate(way.energy.energy),
+                "straightness": estimate(way.energy.straightness),
+                "w2_squared": way.w2_squared,
+                "normalised_energy": way.energy.normalised(way.w2_squared),
+                "rows": way.rows,
+            },
+            "memorisation": self.memorisation.map(|m| json!({
+                "closer": m.closer,
+                "deviation": m.deviation,
+                "median_samples": m.median_samples,
+                "median_fresh": m.median_fresh,
+                "suspicious": m.is_suspicious(),
+            })),
+            "exact": self.exact.map(|e| json!({
+                "excess": estimate(e.excess),
+                "loss": estimate(e.loss),
+                "floor": estimate(e.floor),
+                "residual": estimate(e.residual),
+                "draws": e.draws,
+            })),
+            "nfe": count(self.stats.nfe),
+            "accepted": count(self.stats.accepted),
+            "rejected": count(self.stats.rejected),
+            "seconds": seconds,
+            "seed": common.seed,
+            "simd": common.simd()?.level(),
+        }))
+    }
+
+    /// Three tables: sets, columns, and single numbers.
+    fn print(&self, flow: &Flow) -> io::Result<()> {
+        let mut sets = table(&["distance", "model", "noise floor", "largest floor", "rows a side"]);
+        for (_, name, m) in self.sets() {
+            let numbers = [number(m.model), number(m.floor), number(m.floor_max), m.rows.to_string()];
+            sets.add_row(row(name, numbers));
+        }
+        let mut columns = table(&["column", "W1", "floor", "W2", "floor", "ks", "floor"]);
+        for (name, c) in names(flow).iter().zip(&self.distances.columns) {
+            let numbers = [c.w1, c.w2, c.ks].map(|m| [number(m.model), number(m.floor)]);
+            columns.add_row(row(name, numbers.into_iter().flatten()));
+        }
+        let mut single = table(&["measured", "value", "standard error", "of"]);
+        let mut add = |name: &str, value: f64, error: Option<f64>, of: &str| {
+            let error = error.map_or_else(String::new, number);
+            single.add_row([
+                Cell::new(name),
+                Cell::new(number(value)).set_alignment(CellAlignment::Right),
+                Cell::new(error).set_alignment(CellAlignment::Right),
+                Cell::new(of),
+            ]);
+        };
+        if let Some(scores) = &self.scores {
+            add("NLL", -scores.mean(), Some(scores.standard_error()), "nats, in the units of the data");
+            add("bits/dim", scores.bits_per_dim(flow.dim()), None, "");
+        }
+        let (way, energy) = (&self.way, &self.way.energy);
+        add(
+            "path energy",
+            energy.energy.mean,
+            Some(energy.energy.standard_error),
+            "units of the network, squared",
+        );
+        add("normalised", energy.normalised(way.w2_squared), None, "0: the shortest way to the data");
+        add(
+            "straightness",
+            energy.straightness.mean,
+            Some(energy.straightness.standard_error),
+            "0: straight",
+        );
+        add("NFE", self.stats.nfe, None, "evaluations of the network a sample");
+        if let Some(m) = &self.memorisation {
+            add(
+                "closer",
+                m.closer,
+                Some(m.deviation),
+                "samples nearer to training rows than data; 1/2: as near",
+            );
+            add("median distance", m.median_samples, None, "from a sample to the nearest training row");
+            add(
+                "median distance",
+                m.median_fresh,
+                None,
+                "from a row of the data to the nearest training row",
+            );
+        }
+        if let Some(e) = &self.exact {
+            add(
+                "L_FM",
+                e.excess.mean,
+                Some(e.excess.standard_error),
+                "distance from the true field of the training rows",
+            );
+            add("L_CFM", e.loss.mean, Some(e.loss.standard_error), "the training loss, as a velocity");
+            add("V", e.floor.mean, Some(e.floor.standard_error), "its floor: what the true field itself has");
+        }
+        writeln!(io::stdout(), "{}\n\n{}\n\n{}", sets.trim_fmt(), columns.trim_fmt(), single.trim_fmt())
+    }
+}
+
+/// The names of the columns; without any x1, x2, ...
+fn names(flow: &Flow) -> Vec<String> {
+    flow.header().map_or_else(|| (1..=flow.dim()).map(|j| format!("x{j}")).collect(), <[String]>::to_vec)
+}
+
+fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(head);
+    table
+}
+
+/// A name, and numbers to the right.
+fn row(name: &str, numbers: impl IntoIterator<Item = String>) -> Vec<Cell> {
+    let numbers = numbers.into_iter().map(|text| Cell::new(text).set_alignment(CellAlignment::Right));
+    [Cell::new(name)].into_iter().chain(numbers).collect()
+}
+
+/// Four digits.
+fn number(value: f64) -> String {
+    if value.abs() <= 0.0 {
+        return "0".into();
+    }
+    if (0.01..1e5).contains(&value.abs()) { format!("{value:.4}") } else { format!("{value:.2e}") }
+}
