@@ -72,10 +72,26 @@ pub struct TrainingRecord {
     /// Whose error was counted.
     #[serde(default)]
     pub weight: TimeWeight,
+    /// What was found on the rows held out.
+    #[serde(default)]
+    pub validation: Option<Validated>,
     /// The mean training loss of the last steps (at most 100), in the network's units.
     pub loss: f64,
     /// The SIMD level of the kernels: another level may differ in the last bits.
     pub simd: SimdLevel,
+}
+
+/// The parameters that a training kept, by their loss on rows that it held out.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Validated {
+    /// Rows held out.
+    pub rows: u64,
+    /// How many validations in a row might fail to be better than the best.
+    pub patience: Option<u64>,
+    /// The step after which the model's parameters were these.
+    pub step: u64,
+    /// The loss on the rows held out, in the network's units.
+    pub loss: f64,
 }
 
 /// What files hold that do not tell the sampling of times.

@@ -119,6 +119,12 @@ impl Objective {
         Self { times, weight, ..self }
     }
 
+    /// The same loss with other times.
+    #[must_use]
+    pub fn with_times(self, times: TimeSampling) -> Self {
+        Self { times, ..self }
+    }
+
     /// The memory for blocks of at most `rows` rows.
     #[must_use]
     pub fn worker<R: Real>(&self, rows: usize) -> ObjectiveWorker<R> {
@@ -157,6 +163,37 @@ impl Objective {
         share: Share,
         gradient: &mut [R],
     ) -> f64 {
+        self.draw(worker, x_1, joined, stream, share);
+        self.add(worker, weights, share.rows, 1.0 / share.batch as f64, gradient)
+    }
+
+    /// Draws some rows of a batch and returns the sum of their weighted squared errors, as [`Objective::draw_and_add`] without the
+    /// gradient.
+    ///
+    /// # Panics
+    /// As [`Objective::draw_and_add`].
+    pub fn draw_and_measure<R: Real>(
+        &self,
+        worker: &mut ObjectiveWorker<R>,
+        weights: &Weights<R>,
+        x_1: &Tensor<R>,
+        joined: Option<Joined<'_, R>>,
+        stream: &mut Stream,
+        share: Share,
+    ) -> f64 {
+        self.draw(worker, x_1, joined, stream, share);
+        self.measure(worker, weights, share.rows)
+    }
+
+    /// Draws some rows and fills them in.
+    fn draw<R: Real>(
+        &self,
+        worker: &mut ObjectiveWorker<R>,
+        x_1: &Tensor<R>,
+        joined: Option<Joined<'_, R>>,
+        stream: &mut Stream,
+        share: Share,
+    ) {
         let (d, rows) = (x_1.cols(), share.rows);
         let mut times = self.times.times(share);
         let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t, noise, counts } = &mut *worker;
@@ -200,7 +237,6 @@ impl Objective {
         replay.input_mut(self.network.t, rows).copy_from(Rows::new(&t[..rows], 1, 1), 0);
         replay.input_mut(self.network.x, rows).copy_from(Rows::new(&x_t[..rows * d], d, d), 0);
         replay.input_mut(self.target, rows).copy_from(Rows::new(&dx_t[..rows * d], d, d), 0);
-        self.add(worker, weights, rows, 1.0 / share.batch as f64, gradient)
     }
 
     fn weight_at(&self, t: f64) -> f64 {
@@ -239,6 +275,14 @@ impl Objective {
         (sum / rows as f64, gradient)
     }
 
+    /// Forward of the rows that were filled in.
+    fn measure<R: Real>(&self, worker: &mut ObjectiveWorker<R>, weights: &Weights<R>, rows: usize) -> f64 {
+        let ObjectiveWorker { replay, counts, .. } = worker;
+        replay.forward(weights, rows);
+        let loss = replay.value(self.loss, rows);
+        (0..rows).map(|i| counts[i] * loss.row(i)[0].to_f64()).sum() // E11
+    }
+
     /// Forward and backward of the rows that were filled in.
     fn add<R: Real>(
         &self,
@@ -248,10 +292,8 @@ impl Objective {
         weight: f64,
         gradient: &mut [R],
     ) -> f64 {
+        let sum = self.measure(worker, weights, rows);
         let ObjectiveWorker { replay, counts, .. } = worker;
-        replay.forward(weights, rows);
-        let loss = replay.value(self.loss, rows);
-        let sum = (0..rows).map(|i| counts[i] * loss.row(i)[0].to_f64()).sum(); // E11
         let mut cotangent = replay.cotangent_mut(self.loss, rows);
         for (i, count) in counts.iter().enumerate().take(rows) {
             cotangent.row_mut(i)[0] = R::from_f64(weight * count);

@@ -42,6 +42,8 @@ pub enum Purpose {
     Noise,
     /// Directions along which a divergence is estimated.
     Probe,
+    /// Rows that are held out of a training, and the points at which its loss on them is found.
+    Validation,
 }
 
 /// The key from which all random numbers of a program are derived.

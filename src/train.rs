@@ -18,6 +18,7 @@
 //! last parameters whose loss was finite.
 
 mod state;
+mod validation;
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -27,7 +28,7 @@ use rayon::prelude::*;
 use crate::coupling::{Coupling, Pairing, Pairs};
 use crate::data::Standardize;
 use crate::error::{Error, Result};
-use crate::flow::{Flow, TrainingRecord};
+use crate::flow::{Flow, TrainingRecord, Validated};
 use crate::kernel::{Aligned, Real};
 use crate::nn::{Adam, LrSchedule, Mlp, Optimizer};
 use crate::objective::{Joined, Objective, ObjectiveWorker, Share, TimeSampling, TimeWeight, rows_per_block};
@@ -35,6 +36,7 @@ use crate::path::{AffinePath, Width};
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
+use validation::{Split, Validation, gather};
 
 /// The most gradients that are kept apart until they are added: no more threads than this help a step.
 const SLOTS: usize = 8;
@@ -53,6 +55,15 @@ const COUPLED_AT_ONCE: u64 = 16;
 
 /// The number of last losses whose mean goes into the record.
 const RECENT: usize = 100;
+
+/// The most steps of a training that ends by itself ([`Trainer::auto`]).
+const AUTO_STEPS: u64 = 20_000;
+
+/// The share of the rows that it holds out.
+const AUTO_VALIDATION: f64 = 0.1;
+
+/// Its patience: 1000 steps, over which the average of the parameters forgets.
+const AUTO_PATIENCE: u64 = 10;
 
 /// Whether the data are brought to mean 0 and standard deviation 1 before the network sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -93,6 +104,8 @@ pub struct Trainer {
     standardization: Standardization,
     time: TimeSampling,
     weight: TimeWeight,
+    validation: Option<f64>,
+    patience: Option<u64>,
 }
 
 impl Trainer {
@@ -113,7 +126,36 @@ impl Trainer {
             standardization: Standardization::default(),
             time: TimeSampling::default(),
             weight: TimeWeight::default(),
+            validation: None,
+            patience: None,
         }
+    }
+
+    /// As many steps as it needs, 20,000 at most: a tenth of the rows is held out, the learning rate stays until their loss has not
+    /// fallen for 1000 steps, and then goes down to 0 in a quarter of the steps made so far.
+    #[must_use]
+    pub fn auto(self) -> Self {
+        Self {
+            steps: AUTO_STEPS,
+            validation: Some(AUTO_VALIDATION),
+            patience: Some(AUTO_PATIENCE),
+            lr_schedule: LrSchedule::Tail,
+            ..self
+        }
+    }
+
+    /// The share of the rows that is held out, above 0 and below 1, and at most 4096 rows: every 100 steps the loss on them is found,
+    /// and the parameters with the least are the model.
+    #[must_use]
+    pub fn validation(self, fraction: f64) -> Self {
+        Self { validation: Some(fraction), ..self }
+    }
+
+    /// How many validations in a row may fail to be better than the best before the training ends
+    /// ([`LrSchedule::end_after_stall`]); without a patience it makes all its steps.
+    #[must_use]
+    pub fn patience(self, validations: u64) -> Self {
+        Self { patience: Some(validations), ..self }
     }
 
     /// Where samples start.
@@ -292,6 +334,18 @@ impl Trainer {
             flow = flow.with_source_units(units)?;
             z_0 = Some(flow.source_to_model(&x_0)?);
         }
+        let rows = z_1.rows() as u64;
+        let mut split = None;
+        if let Some(fraction) = self.validation {
+            // From a key of its own: the numbers of the training stay.
+            let stream = &mut Rng::from_seed(rng.seed()).fork(Purpose::Validation).stream(0);
+            split = Some(Split::new(z_1.rows(), fraction, stream)?);
+        }
+        let held = split.as_ref().map(|split| gather(&z_1, &split.held));
+        let z_1 = match &split {
+            Some(split) => gather(&z_1, &split.trained),
+            None => z_1,
+        };
         let objective =
             Objective::new(flow.velocity().shape(), self.path, self.source).timed(self.time, self.weight);
         let rows_at_once = rows_per_block(self.batch);
@@ -306,6 +360,11 @@ impl Trainer {
             .collect();
         let streams = rng.fork(Purpose::Batch);
         let source_rows = z_0.as_ref().map(|z_0| z_0.rows() as u64);
+        let mut held_z_0 = z_0.clone().filter(|_| split.is_some());
+        if let (Coupling::Paired, Some(split), Some(all)) = (self.coupling, &split, &z_0) {
+            held_z_0 = Some(gather(all, &split.held));
+            z_0 = Some(gather(all, &split.trained));
+        }
         // Independent rows of N(0, I) are drawn where they are needed.
         let pairs = (z_0.is_some() || self.coupling != Coupling::Independent).then(|| PairQueue {
             pairing: Pairing {
@@ -318,12 +377,23 @@ impl Trainer {
             first: 0,
             ready: Vec::new(),
         });
+        let validation = match held {
+            None => None,
+            Some(held) => {
+                let pairing = pairs.as_ref().map(|PairQueue { pairing, .. }| {
+                    let &Pairing { coupling, size, simd, .. } = pairing;
+                    Pairing { coupling, size, x_0: held_z_0, simd }
+                });
+                let streams = Rng::from_seed(rng.seed()).fork(Purpose::Validation);
+                Some(Validation::new(&objective, held, pairing.as_ref(), streams)?)
+            }
+        };
         Ok(Run {
             velocity: flow.velocity().clone(),
             optimizer: Optimizer::new(self.adam, flow.velocity().weights()),
             flow,
             objective,
-            rows: z_1.rows() as u64,
+            rows,
             source_rows,
             z_1,
             pairs,
@@ -331,6 +401,8 @@ impl Trainer {
             seed: rng.seed(),
             slots,
             done: 0,
+            end: self.steps,
+            validation,
             losses: VecDeque::with_capacity(RECENT),
             state: State::Running,
             fingerprint: OnceLock::new(),
@@ -353,6 +425,24 @@ impl Trainer {
                 value: self.warmup.to_string(),
                 remedy: "the warm-up must be shorter than the training: lower it, or raise `steps`",
             });
+        }
+        let fraction = self.validation.unwrap_or(0.5);
+        if !(fraction > 0.0 && fraction < 1.0) {
+            return Err(Error::Setting {
+                name: "validation",
+                value: fraction.to_string(),
+                remedy: "give the share of the rows to hold out, above 0 and below 1",
+            });
+        }
+        if self.patience.is_some() && self.validation.is_none() {
+            return Err(Error::Setting {
+                name: "patience",
+                value: "with no rows held out".into(),
+                remedy: "give a share of the rows too (`validation`): it is their loss that may stall",
+            });
+        }
+        if self.patience == Some(0) {
+            return Err(Error::Setting { name: "patience", value: "0".into(), remedy: at_least_one });
         }
         self.path.check()?;
         if self.path.width != Width::None && self.weight != TimeWeight::None {
@@ -397,6 +487,8 @@ pub struct Step {
     pub lr: f64,
     /// The norm of the gradient before clipping.
     pub gradient_norm: f64,
+    /// The loss on the rows held out after the step, where it was found.
+    pub validation: Option<f64>,
 }
 
 /// A training that is under way.
@@ -415,6 +507,9 @@ pub struct Run {
     seed: u64,
     slots: Vec<Slot>,
     done: u64,
+    /// The last step: that of the settings, or an earlier one after a stall.
+    end: u64,
+    validation: Option<Validation>,
     losses: VecDeque<f64>,
     state: State,
     /// Of the data, once it was needed.
@@ -481,7 +576,7 @@ impl Run {
     /// Whether every step was made, or the run diverged.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.state != State::Running || self.done == self.trainer.steps
+        self.state != State::Running || self.done == self.end
     }
 
     /// Steps made so far.
@@ -490,10 +585,10 @@ impl Run {
         self.done
     }
 
-    /// Steps to make in all.
+    /// Steps to make in all, as far as is known.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.trainer.steps
+        self.end
     }
 
     /// Makes one step.
@@ -553,8 +648,8 @@ impl Run {
             self.state = State::LossDiverged;
             return Err(Error::Diverged { step: self.done + 1, loss });
         }
-        let lr = self.trainer.adam.lr
-            * self.trainer.lr_schedule.factor(self.done, self.trainer.steps, self.trainer.warmup);
+        let lr =
+            self.trainer.adam.lr * self.trainer.lr_schedule.factor(self.done, self.end, self.trainer.warmup);
         let mut gradients = [[].as_slice(); SLOTS];
         for (gradient, slot) in gradients.iter_mut().zip(&self.slots) {
             *gradient = &slot.gradient;
@@ -570,7 +665,32 @@ impl Run {
             self.losses.pop_front();
         }
         self.losses.push_back(loss);
-        Ok(Step { step: self.done, loss, lr, gradient_norm })
+        let validation = self.validate()?;
+        Ok(Step { step: self.done, loss, lr, gradient_norm, validation })
+    }
+
+    /// Finds the loss on the rows held out, if it is time for it, and when the training ends.
+    fn validate(&mut self) -> Result<Option<f64>> {
+        let Some(validation) = self.validation.as_mut().filter(|_| Validation::is_due(self.done, self.end))
+        else {
+            return Ok(None);
+        };
+        let simd = self.velocity.weights().simd();
+        let theta = self.optimizer.averaged(self.velocity.parameters());
+        let averaged = Mlp::from_parameters(self.velocity.shape().clone(), theta)?.with_simd(simd);
+        let rows_at_once = rows_per_block(self.trainer.batch);
+        let loss = validation.validate(&averaged, self.done, &mut self.slots, rows_at_once);
+        let Trainer { steps, warmup, lr_schedule, patience, .. } = self.trainer;
+        if self.end == steps && patience.is_some_and(|most| validation.found.stale >= most) {
+            self.end = lr_schedule.end_after_stall(self.done, steps, warmup).unwrap_or(steps);
+        }
+        Ok(Some(loss))
+    }
+
+    /// The least loss on the rows held out, and the step after which it was.
+    #[must_use]
+    pub fn best(&self) -> Option<(u64, f64)> {
+        self.validation.as_ref()?.found.least
     }
 
     /// The mean loss of the last steps (at most 100); NaN before the first.
@@ -580,13 +700,15 @@ impl Run {
         self.losses.iter().sum::<f64>() / self.losses.len() as f64
     }
 
-    /// The flow as it is now, with the averaged parameters where an average is kept; after a divergence the last whose loss was
+    /// The flow with the parameters that did best on the rows held out. Where none are, the flow as it is now, with the averaged parameters where an average is kept; after a divergence the last whose loss was
     /// finite.
     ///
     /// # Errors
     /// [`Error::NotFinite`] if a parameter is not finite.
     pub fn flow(&self) -> Result<Flow> {
+        let best = self.validation.as_ref().filter(|validation| validation.found.least.is_some());
         let theta = match self.state {
+            _ if best.is_some() => best.map_or_else(Vec::new, |best| best.best.clone()),
             State::Running => self.optimizer.averaged(self.velocity.parameters()),
             State::LossDiverged => self.optimizer.averaged(&self.optimizer.previous()),
             State::GradientDiverged => self.optimizer.averaged_before(),
@@ -613,6 +735,10 @@ impl Run {
             warmup: t.warmup,
             time: t.time,
             weight: t.weight,
+            validation: self.validation.as_ref().and_then(|validation| {
+                let (step, loss) = validation.found.least?;
+                Some(Validated { rows: validation.rows(), patience: t.patience, step, loss })
+            }),
             loss: self.recent_loss(),
             simd: simd.level(),
         }))

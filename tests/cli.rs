@@ -455,6 +455,7 @@ fn settings_reach_the_model() {
     let folder = Folder::new();
     let args = "train toy:gaussian:500 -o m.pf --steps 11 --batch 70 --hidden 8,9 --activation tanh --time-embedding \
                 fourier:3 --lr 0.01 --lr-schedule linear --warmup 4 --weight-decay 0.1 --clip 0.5 --ema off --seed 5 \
+                --time stratified --weight target --validation 0.2 --patience 3 \
                 --standardize off --source normal --coupling independent --scheduler condot --simd portable";
     folder.succeeds(&args.split_whitespace().collect::<Vec<_>>());
     let info = folder.json(&["info", "m.pf"]);
@@ -465,6 +466,10 @@ fn settings_reach_the_model() {
     assert_eq!((&record["lr_schedule"], &record["seed"]), (&"linear".into(), &5.into()));
     let adam = &record["adam"];
     assert_eq!((&adam["lr"], &adam["weight_decay"], &adam["clip"]), (&0.01.into(), &0.1.into(), &0.5.into()));
+    assert_eq!((&record["time"], &record["weight"]), (&"stratified".into(), &"target".into()));
+    let validation = &record["validation"];
+    assert_eq!((&validation["rows"], &validation["patience"]), (&100.into(), &3.into()));
+    assert_eq!(validation["step"], 11);
     assert_eq!((&adam["ema"], &record["simd"]), (&Value::Null, &"portable".into()));
     assert_eq!(info["mean"], serde_json::json!([0.0, 0.0]));
 }
@@ -479,10 +484,16 @@ fn the_help_names_the_defaults_that_hold() {
         folder.json(&["info", "m.pf"])["training"].clone()
     };
     assert!(help.contains(&format!("Rows of a batch [default: {}]", record(&["--steps", "1"])["batch"])));
-    assert!(help.contains(&format!("Training steps [default: {}]", record(&["--batch", "1"])["steps"])));
+    // What `auto` says stands in for what is not said.
+    let auto = record(&["--batch", "1"]);
+    assert!(help.contains("[default: auto]") && auto["steps"].as_u64().unwrap() < 20_000);
+    assert_eq!((&auto["lr_schedule"], &auto["validation"]["rows"]), (&"tail".into(), &10.into()));
+    assert_eq!(auto["validation"]["patience"], 10);
+    let fixed = record(&["--steps", "1"]);
+    assert_eq!((&fixed["lr_schedule"], &fixed["validation"]), (&"cosine".into(), &Value::Null));
     assert!(help.contains("[default: 64,64,64]"));
     // What is not built is not accepted.
-    for flag in ["--validation", "--config", "--condition"] {
+    for flag in ["--config", "--condition"] {
         assert!(!help.contains(flag));
         folder.fails(&["train", "toy:moons", "-o", "n.pf", flag, "1"], WRONG_USAGE, &["unexpected argument"]);
     }
@@ -545,6 +556,14 @@ fn wrong_settings_are_refused_before_the_work() {
         ("--ema", "1", &["`ema` is 1"]),
         ("--ema", "on", &["or `off`"]),
         ("--warmup", FOR_EVER, &["`warmup`"]),
+        ("--steps", "many", &["--steps", "`auto`"]),
+        ("--validation", "0", &["`validation` is 0", "above 0 and below 1"]),
+        ("--validation", "1", &["`validation` is 1"]),
+        ("--validation", "nan", &["`validation` is NaN"]),
+        ("--patience", "0", &["--patience", "'0'"]),
+        ("--patience", "5", &["`patience`", "rows held out"]),
+        ("--time", "beta", &["beta", "stratified"]),
+        ("--weight", "snr", &["snr", "velocity"]),
         ("--hidden", "64,0", &["`hidden` is 0"]),
         ("--activation", "sine", &["sine", "silu"]),
         ("--time-embedding", "fourier:0", &["fourier:K"]),

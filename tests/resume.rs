@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use pushforward::data::toy;
-use pushforward::nn::Adam;
+use pushforward::nn::{Adam, LrSchedule};
 use pushforward::train::{Run, Standardization};
 use pushforward::{AffinePath, Mlp, Rng, Tensor, Trainer};
 
@@ -69,6 +69,41 @@ fn resumed_at_any_step_on_any_threads_it_is_the_same_to_the_byte() {
         run.resume(&state).unwrap();
         assert!(run.is_done() && run.steps_done() == STEPS);
         assert!(bytes(&run) == whole, "{adam:?}");
+    }
+}
+
+#[test]
+fn the_best_parameters_and_the_end_go_on_too() {
+    // So few rows and so high a rate that the loss on those held out soon rises, and the training ends by itself.
+    let patient = |schedule| trainer().steps(1500).lr(0.02).validation(0.2).patience(2).lr_schedule(schedule);
+    for schedule in [LrSchedule::Cosine, LrSchedule::Tail] {
+        let begin = || start(patient(schedule), &[64, 64], 30, 3);
+        let mut whole = begin();
+        let mut curve = Vec::new();
+        while !whole.is_done() {
+            curve.extend(whole.step().unwrap().validation);
+        }
+        let (best, least) = whole.best().unwrap();
+        let end = whole.steps_done();
+        assert!(end < 1500 && best < end, "{schedule}: best after {best}, end after {end}");
+        assert!(curve.iter().all(|loss| *loss >= least) && curve.len() > 3);
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("m.pf.train");
+        // In the middle of a curve, after the best, in the tail, at the end.
+        for (threads, steps) in [(2, 150), (1, best + 20 - 150), (2, end - best - 30), (1, 10)] {
+            on(threads, || {
+                let mut run = begin();
+                if state.exists() {
+                    run.resume(&state).unwrap();
+                }
+                go(&mut run, steps);
+                run.save_state(&state, "kept").unwrap();
+            });
+        }
+        let mut run = begin();
+        run.resume(&state).unwrap();
+        assert!(run.is_done() && run.steps_done() == end && run.best() == Some((best, least)));
+        assert!(bytes(&run) == bytes(&whole), "{schedule}");
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 /// constant     1
 /// cosine       (1 + cos(pi p)) / 2
 /// linear       1 - p
+/// tail         1 for p < 4/5, then 5 (1 - p)
 /// ```
 /// times the learning rate. The last step, n = steps - 1, still moves: p is below 1 there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -27,19 +28,22 @@ pub enum LrSchedule {
     Cosine,
     /// A straight line, from the full rate to 0.
     Linear,
+    /// The full rate, and in the last fifth a straight line to 0: when it starts need not be known before.
+    Tail,
 }
 
 impl LrSchedule {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Constant, Self::Cosine, Self::Linear];
+    pub const ALL: [Self; 4] = [Self::Constant, Self::Cosine, Self::Linear, Self::Tail];
 
-    /// The word: `constant`, `cosine` or `linear`.
+    /// The word: `constant`, `cosine`, `linear` or `tail`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Constant => "constant",
             Self::Cosine => "cosine",
             Self::Linear => "linear",
+            Self::Tail => "tail",
         }
     }
 
@@ -64,6 +68,27 @@ impl LrSchedule {
             Self::Constant => 1.0,
             Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * p).cos()),
             Self::Linear => 1.0 - p,
+            Self::Tail => (5.0 * (1.0 - p)).min(1.0),
+        }
+    }
+
+    /// The last step of a training whose validation has stalled after `n` steps: at once, but `tail` then begins to fall, as if
+    /// the n steps had been the first four fifths from the beginning, and ends with the rest; nothing if it falls already.
+    ///
+    /// # Example
+    /// ```
+    /// use pushforward::nn::LrSchedule;
+    ///
+    /// assert_eq!(LrSchedule::Cosine.end_after_stall(400, 1000, 0), Some(400));
+    /// assert_eq!(LrSchedule::Tail.end_after_stall(400, 1000, 0), Some(500));
+    /// assert_eq!(LrSchedule::Tail.end_after_stall(900, 1000, 0), None);
+    /// ```
+    #[must_use]
+    pub fn end_after_stall(self, n: u64, steps: u64, warmup: u64) -> Option<u64> {
+        let end = n + n.saturating_sub(warmup).div_ceil(4);
+        match self {
+            Self::Tail => (end < steps).then_some(end),
+            _ => Some(n),
         }
     }
 }
@@ -81,7 +106,7 @@ impl FromStr for LrSchedule {
         Self::ALL.into_iter().find(|s| s.word() == word).ok_or_else(|| Error::Unknown {
             what: "learning-rate schedule",
             word: word.into(),
-            known: "constant, cosine, linear",
+            known: "constant, cosine, linear, tail",
         })
     }
 }
@@ -101,6 +126,8 @@ mod tests {
             assert!(schedule.factor(99, 100, 10) > 0.0, "the last step moves");
         }
         assert!(LrSchedule::Cosine.factor(99, 100, 10) < 1e-3);
+        let tail = |n| LrSchedule::Tail.factor(n, 110, 10);
+        assert!((tail(90) - 1.0).abs() < 1e-12 && (tail(100) - 0.5).abs() < 1e-12, "the last fifth");
         assert!((LrSchedule::Cosine.factor(55, 100, 10) - 0.5).abs() < 1e-12, "half way");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! # Math
 //! Random numbers depend on the seed and on the number of a step alone, so a state is the parameters, what the optimiser
-//! remembers, the number of steps, and the last losses, whose mean goes into the record. Everything else is made anew from
+//! remembers, the number of steps, the last losses, whose mean goes into the record, and of a training with rows held out the best
+//! parameters with their loss. Everything else is made anew from
 //! the settings and the data, and so these must be the same: all fields of [`Trainer`](super::Trainer), the network's shape, the
 //! seed, the SIMD level, the version of the crate, and a SHA-256 of the data in the network's units. They are compared by
 //! their names in the file: a setting that is added later is covered.
@@ -12,6 +13,7 @@
 
 use std::path::Path;
 
+use super::validation::Found;
 use super::{RECENT, Run, State, Trainer};
 use crate::checkpoint::{self, Contents, Kind, Loaded};
 use crate::error::{Error, Result};
@@ -20,6 +22,8 @@ use crate::nn::{MEMORY, MlpShape};
 use crate::tensor::Tensor;
 
 const SAME: &str = "give the settings and the data it was begun with, or remove it to start anew";
+/// The section of the parameters that did best on the rows held out.
+const BEST: &str = "best";
 const ANEW: &str = "remove it to start anew";
 
 /// What must be the same when a training goes on.
@@ -47,7 +51,9 @@ struct Data<'a> {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Progress {
     steps: u64,
+    end: u64,
     losses: Vec<f64>,
+    validation: Option<Found>,
 }
 
 impl Run {
@@ -65,13 +71,17 @@ impl Run {
             });
         }
         let losses = self.losses.iter().copied().collect();
+        let validation = self.validation.as_ref().map(|validation| validation.found);
         let mut contents = Contents::new(Kind::Training)
             .fields("settings", &self.settings())?
-            .fields("progress", &Progress { steps: self.done, losses })?
+            .fields("progress", &Progress { steps: self.done, end: self.end, losses, validation })?
             .fields("kept", &kept)?
             .numbers("parameters", self.velocity.parameters());
         for (which, name) in MEMORY.into_iter().enumerate() {
             contents = contents.parts(name, self.optimizer.memory(which));
+        }
+        if let Some(validation) = &self.validation {
+            contents = contents.numbers(BEST, &validation.best);
         }
         contents.write(path)
     }
@@ -85,17 +95,22 @@ impl Run {
     pub fn resume(&mut self, path: &Path) -> Result<String> {
         let mut loaded = checkpoint::read(path, Kind::Training)?;
         self.check_settings(&mut loaded)?;
-        let Progress { steps, losses } = loaded.fields("progress")?;
+        let Progress { steps, end, losses, validation } = loaded.fields("progress")?;
         let kept = loaded.fields("kept")?;
         let parameters = loaded.numbers("parameters")?;
         let mut memory = MEMORY.map(|_| Vec::new());
         for (numbers, name) in memory.iter_mut().zip(MEMORY) {
             *numbers = loaded.numbers(name)?;
         }
+        let best = if validation.is_some() { loaded.numbers(BEST)? } else { Vec::new() };
         loaded.end()?;
+        let validated = validation.is_some_and(|found| found.least.is_some());
         let recent = usize::try_from(steps).unwrap_or(RECENT).min(RECENT);
         let finite = parameters.iter().all(|number| number.is_finite());
-        if steps > self.trainer.steps
+        if steps > end
+            || end > self.trainer.steps
+            || validation.is_some() != self.validation.is_some()
+            || best.len() != if validated { parameters.len() } else { 0 }
             || losses.len() != recent
             || !finite
             || parameters.len() != self.velocity.parameters().len()
@@ -104,7 +119,10 @@ impl Run {
             return Err(loaded.bad("its parts do not fit together".into(), ANEW));
         }
         self.velocity.weights_mut().update(|theta| theta.copy_from_slice(&parameters));
-        self.done = steps;
+        if let (Some(own), Some(found)) = (&mut self.validation, validation) {
+            (own.found, own.best) = (found, best);
+        }
+        (self.done, self.end) = (steps, end);
         self.losses = losses.into();
         Ok(kept)
     }
@@ -124,8 +142,9 @@ impl Run {
                 std: standardize.std(),
                 sha256: self.fingerprint.get_or_init(|| {
                     let source = self.pairs.as_ref().and_then(|pairs| pairs.pairing.x_0.as_ref());
+                    let held = self.validation.as_ref().map(|validation| validation.held());
                     let tables: Vec<&[f32]> =
-                        std::iter::once(&self.z_1).chain(source).map(Tensor::as_slice).collect();
+                        std::iter::once(&self.z_1).chain(held).chain(source).map(Tensor::as_slice).collect();
                     checkpoint::fingerprint(&tables)
                 }),
             },

@@ -151,15 +151,24 @@ pub(crate) struct TrainArgs {
     /// Rows of a batch [default: 512]
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<NonZeroUsize>,
-    /// Training steps [default: 5000]
+    /// Training steps, or auto: at most 20000, with --validation 0.1, --patience 10 and --lr-schedule tail if nothing else is said
+    #[arg(long, value_name = "N|auto", default_value_t = Steps::Auto)]
+    pub(crate) steps: Steps,
+    /// Share of the rows to hold out, 4096 rows at most: every 100 steps the loss on them is found, and the model is the
+    /// one with the least [default: 0.1 with --steps auto, else none]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
+    pub(crate) validation: Option<f64>,
+    /// How many times in a row that loss may fail to be the least before the training ends, or with --lr-schedule tail begins its
+    /// end [default: 10 with --steps auto, else no end]
     #[arg(long, value_name = "N")]
-    pub(crate) steps: Option<NonZeroU64>,
+    pub(crate) patience: Option<NonZeroU64>,
     /// Learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = Adam::default().lr)]
     pub(crate) lr: f64,
-    /// How the learning rate runs: constant, cosine or linear
-    #[arg(long, value_name = "WORD", default_value_t = LrSchedule::default())]
-    pub(crate) lr_schedule: LrSchedule,
+    /// How the learning rate runs: constant, cosine, linear or tail (constant, then a fifth of all steps on a line to 0)
+    /// [default: tail with --steps auto, else cosine]
+    #[arg(long, value_name = "WORD")]
+    pub(crate) lr_schedule: Option<LrSchedule>,
     /// Steps over which the learning rate rises
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) warmup: u64,
@@ -406,6 +415,35 @@ pub(crate) struct BenchArgs {
     /// Time one thread beside all, in turn, and tell how both the workload and the peak scale
     #[arg(long)]
     pub(crate) scaling: bool,
+}
+
+/// How long to train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Steps {
+    /// Until the loss on rows held out falls no more.
+    Auto,
+    /// So many.
+    Number(NonZeroU64),
+}
+
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Number(steps) => steps.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Steps {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            _ => word.parse().map(Self::Number).map_err(|_| "give a whole number of at least 1, or `auto`"),
+        }
+    }
 }
 
 /// A network and what is done with it.

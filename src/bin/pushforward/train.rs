@@ -14,7 +14,7 @@ use pushforward::train::{Run, Standardization, Step};
 use pushforward::{AffinePath, Coupling, Error, Flow, Mlp, Rng, Trainer};
 use serde_json::json;
 
-use crate::args::{Common, Start, TrainArgs};
+use crate::args::{Common, Start, Steps, TrainArgs};
 use crate::console::{Interrupt, Interrupted, Usage, warn};
 use crate::input::Data;
 use crate::memory;
@@ -102,8 +102,17 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     let resumed = run.steps_done();
     let start = Instant::now();
     let course = course.unwrap_or_default();
-    let flow = Training { args, common, header, start, before: seconds_of(&course), state: &state, course }
-        .go(run)?;
+    let flow = Training {
+        args,
+        common,
+        header,
+        start,
+        before: seconds_of(&course),
+        state: &state,
+        course,
+        validation: None,
+    }
+    .go(run)?;
     let seconds = start.elapsed().as_secs_f64();
     flow.save(&args.output)?;
     if states.is_some() {
@@ -113,10 +122,14 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     let record = flow.record().context("a trained model has a record")?;
     let steps_per_s = f64::from(u32::try_from(record.steps - resumed).unwrap_or(u32::MAX)) / seconds;
     common.say(format_args!(
-        "{} steps of {} rows in {seconds:.1} s ({steps_per_s:.0} steps/s), loss {:.4}: {}",
+        "{} steps of {} rows in {seconds:.1} s ({steps_per_s:.0} steps/s), loss {:.4}{}: {}",
         record.steps,
         record.batch,
         record.loss,
+        record.validation.map_or_else(String::new, |found| format!(
+            ", {:.4} on {} rows held out, least after {} steps",
+            found.loss, found.rows, found.step
+        )),
         args.output.display()
     ));
     common.print_json(&json!({
@@ -135,6 +148,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         "seed": record.seed,
         "simd": record.simd,
         "loss": record.loss,
+        "validation": record.validation,
         "seconds": seconds,
         "train_steps_per_s": steps_per_s,
     }))?;
@@ -142,17 +156,33 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
 }
 
 fn trainer(args: &TrainArgs, adam: Adam, standardization: Standardization) -> Trainer {
-    let trainer = Trainer::new(AffinePath::new(args.scheduler).predicting(args.predict).wide(args.width))
+    let mut trainer = Trainer::new(AffinePath::new(args.scheduler).predicting(args.predict).wide(args.width))
         .coupling(args.coupling)
         .adam(adam)
-        .lr_schedule(args.lr_schedule)
         .warmup(args.warmup)
         .time(args.time)
         .weight(args.weight)
         .standardization(standardization);
-    let trainer = args.steps.map_or(trainer.clone(), |steps| trainer.steps(steps.get()));
-    let trainer = args.coupling_batch.map_or(trainer.clone(), |rows| trainer.coupling_batch(rows.get()));
-    args.batch.map_or(trainer.clone(), |batch| trainer.batch(batch.get()))
+    trainer = match args.steps {
+        Steps::Auto => trainer.auto(),
+        Steps::Number(steps) => trainer.steps(steps.get()),
+    };
+    if let Some(lr_schedule) = args.lr_schedule {
+        trainer = trainer.lr_schedule(lr_schedule);
+    }
+    if let Some(fraction) = args.validation {
+        trainer = trainer.validation(fraction);
+    }
+    if let Some(validations) = args.patience {
+        trainer = trainer.patience(validations.get());
+    }
+    if let Some(rows) = args.coupling_batch {
+        trainer = trainer.coupling_batch(rows.get());
+    }
+    match args.batch {
+        Some(batch) => trainer.batch(batch.get()),
+        None => trainer,
+    }
 }
 
 /// Says what was read; the names of the constant columns.
@@ -215,6 +245,8 @@ struct Training<'a> {
     state: &'a Path,
     /// The lines of the log so far.
     course: String,
+    /// The loss on the rows held out, if it was found after the last line.
+    validation: Option<f64>,
 }
 
 impl Training<'_> {
@@ -244,6 +276,10 @@ impl Training<'_> {
         while !run.is_done() {
             interrupt.check()?;
             let step = run.step()?;
+            if step.validation.is_some() {
+                self.validation = step.validation;
+                bar.set_length(run.steps());
+            }
             if step.step % every == 0 || run.is_done() {
                 self.note(&step);
             }
@@ -253,7 +289,8 @@ impl Training<'_> {
             if shown.elapsed() > REFRESH {
                 shown = Instant::now();
                 bar.set_position(step.step);
-                bar.set_message(format!("loss {:.4}", run.recent_loss()));
+                let held = run.best().map_or_else(String::new, |(_, least)| format!(", held out {least:.4}"));
+                bar.set_message(format!("loss {:.4}{held}", run.recent_loss()));
             }
         }
         Ok(())
@@ -261,13 +298,16 @@ impl Training<'_> {
 
     /// Adds a line to the log.
     fn note(&mut self, step: &Step) {
-        let line = json!({
+        let mut line = json!({
             "step": step.step,
             "loss": step.loss,
             "lr": step.lr,
             "gradient_norm": step.gradient_norm,
             "seconds": self.before + self.start.elapsed().as_secs_f64(),
         });
+        if let Some(validation) = self.validation.take() {
+            line["validation"] = validation.into();
+        }
         self.course += &format!("{line}\n");
     }
 
