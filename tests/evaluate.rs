@@ -283,6 +283,15 @@ fn every_path_and_solver_can_be_evaluated() {
         // The noise of `vp` has no velocity at t = 1, where a density would begin.
         assert_eq!(found["nll"].is_null(), predict == "noise", "{scheduler}: {found:#}");
     }
+    // The true field is that of the path that samples take: a network that has learnt is near to it on both.
+    let learnt = ["toy:gaussian:5000", "--hidden", "32,32", "--steps", "2500", "--lr", "4e-3"];
+    train(folder, "cosine.pf", &[&learnt[..], &["--scheduler", "cosine"]].concat());
+    for scheduler in ["cosine", "condot"] {
+        let args = ["evaluate", "cosine.pf", "toy:gaussian:100", "--train", "toy:gaussian:5000", "--exact"];
+        let found = json(folder, &[&args[..], &["--scheduler", scheduler]].concat());
+        let of = |key: &str| number(&found, &["exact", key, "mean"]);
+        assert!(of("excess") < 0.1 * of("floor"), "{scheduler}: {found:#}");
+    }
     train(folder, "wide.pf", &[&tiny[..], &["--width", "constant:0.2"]].concat());
     let args = ["evaluate", "wide.pf", "toy:moons:100", "--train", "toy:moons:500"];
     assert!(number(&json(folder, &args), &["path", "energy", "mean"]) > 0.0);
