@@ -407,7 +407,14 @@ impl Found {
             Some(energy.energy.standard_error),
             "units of the network, squared",
         );
-        add("normalised", energy.normalised(way.w2_squared), None, "0: the shortest way to the data");
+        // No way has less energy than W2²: what is said to have was held against a W2² of too few rows.
+        let believed = energy.energy.mean >= way.w2_squared;
+        let of = if believed {
+            "0: the shortest way to the data"
+        } else {
+            "not to be believed: W2 needs more rows"
+        };
+        add("normalised", energy.normalised(way.w2_squared), None, of);
         add(
             "straightness",
             energy.straightness.mean,
