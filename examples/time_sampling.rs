@@ -22,7 +22,7 @@ fn noise(mlp: &Mlp, x_1: &Tensor, times: TimeSampling, weight: TimeWeight, batch
         let mut gradient = vec![0.0_f32; count];
         let stream = &mut streams.stream(b.into());
         let found =
-            objective.draw_and_add(&mut worker, mlp.weights(), x_1, None, stream, share, &mut gradient);
+            objective.draw_and_add(&mut worker, mlp.weights(), x_1, None, None, stream, share, &mut gradient);
         loss += found;
         losses += found * found;
         for (sum, g) in sum.iter_mut().zip(&gradient) {

@@ -22,6 +22,7 @@
 
 #[cfg(feature = "safetensors")]
 mod exchange;
+mod given;
 
 use std::ops::Range;
 use std::path::Path;
@@ -40,6 +41,8 @@ use crate::path::{AffinePath, Diffused, Predicted, Prediction, Rescheduled, Sche
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
+
+use given::{Bound, Conditional};
 
 /// How a flow was trained.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -75,6 +78,12 @@ pub struct TrainingRecord {
     /// What was found on the rows held out.
     #[serde(default)]
     pub validation: Option<Validated>,
+    /// The probability with which a row was trained without its condition.
+    #[serde(default)]
+    pub condition_dropout: f64,
+    /// What a coupling paid for joining rows with different numbers as conditions, if there were any.
+    #[serde(default)]
+    pub condition_weight: Option<f64>,
     /// The mean training loss of the last steps (at most 100), in the network's units.
     pub loss: f64,
     /// The SIMD level of the kernels: another level may differ in the last bits.
@@ -109,6 +118,9 @@ pub struct Flow {
     source_units: Option<Standardize>,
     standardize: Standardize,
     header: Option<Vec<String>>,
+    conditional: Option<Conditional>,
+    /// The conditions of the rows that are asked for.
+    given: Option<Bound>,
     record: Option<TrainingRecord>,
     /// The scheduler whose path samples take, if it is not the trained one. // E17
     rescheduled: Option<Scheduler>,
@@ -124,6 +136,8 @@ struct Stored {
     source_units: Option<Standardize>,
     standardize: Standardize,
     header: Option<Vec<String>>,
+    #[serde(default)]
+    conditional: Option<Conditional>,
     record: Option<TrainingRecord>,
 }
 
@@ -161,6 +175,8 @@ impl Flow {
             source_units: None,
             standardize,
             header: None,
+            conditional: None,
+            given: None,
             record: None,
             rescheduled,
         }
@@ -267,13 +283,15 @@ impl Flow {
         f: impl FnOnce(&dyn DifferentiableField<R>) -> Result<T>,
     ) -> Result<T> {
         let AffinePath { scheduler, prediction, .. } = self.path;
-        let predicted = Transformed::new(network, Predicted { prediction, scheduler });
-        let velocity: &dyn DifferentiableField<R> =
-            if prediction == Prediction::Velocity { network } else { &predicted };
-        match self.rescheduled {
-            None => f(velocity),
-            Some(to) => f(&Transformed::new(velocity, Rescheduled { from: scheduler, to })),
-        }
+        self.with_conditions_given(network, |network| {
+            let predicted = Transformed::new(network, Predicted { prediction, scheduler });
+            let velocity: &dyn DifferentiableField<R> =
+                if prediction == Prediction::Velocity { network } else { &predicted };
+            match self.rescheduled {
+                None => f(velocity),
+                Some(to) => f(&Transformed::new(velocity, Rescheduled { from: scheduler, to })),
+            }
+        })
     }
 
     /// The same flow, computed at another SIMD level.
@@ -383,7 +401,8 @@ impl Flow {
         solver: &Solver,
         streams: Streams,
     ) -> Result<Drawn<R>> {
-        self.decode(&self.draw_source(rows, streams)?, solver)
+        let x_0 = self.draw_source(rows.clone(), streams)?;
+        self.with_drawn_conditions(rows, streams)?.decode(&x_0, solver)
     }
 
     /// As [`Flow::sample_rows`] with noise on the way that keeps the marginals: dX = (u + (b²/2) grad log p_t) dt + b dW with
@@ -415,9 +434,11 @@ impl Flow {
             );
         }
         let first = rows.start;
-        let x_0 = self.draw_source(rows, streams)?;
+        let x_0 = self.draw_source(rows.clone(), streams)?;
         let diffused = Diffused { scheduler: self.scheduler(), beta };
-        let x_1 = self.with_field(&self.velocity, |field| {
+        let bound = self.with_drawn_conditions(rows, streams)?;
+        bound.check_given(x_0.rows())?;
+        let x_1 = bound.with_field(&self.velocity, |field| {
             let drift = Transformed::new(field, diffused);
             euler_maruyama(&drift, &|t| diffused.noise(t), &x_0, 0.0..1.0, steps, noise, first)
         })?;
@@ -445,6 +466,7 @@ impl Flow {
     /// ```
     pub fn encode<R: Real>(&self, x: &Tensor<R>, solver: &Solver) -> Result<Encoded> {
         let z = self.to_model(x)?.1;
+        self.check_given(z.rows())?;
         let solution = self.with_field(&self.velocity, |field| solver.solve(field, &z, 1.0..0.0))?;
         Ok(Encoded { x_0: self.source_to_data(&solution.x)?, stats: solution.stats })
     }
@@ -457,6 +479,7 @@ impl Flow {
     /// of the solver as in [`Flow::sample`].
     pub fn decode<R: Real>(&self, x_0: &Tensor<f32>, solver: &Solver) -> Result<Drawn<R>> {
         let z_0 = self.source_to_model(&x_0.cast())?;
+        self.check_given(z_0.rows())?;
         let solution = self.with_field(&self.velocity, |field| solver.solve(field, &z_0, 0.0..1.0))?;
         Ok(Drawn { x: self.standardize.to_data(&solution.x)?, stats: solution.stats })
     }
@@ -472,7 +495,8 @@ impl Flow {
         solver: &Solver,
         streams: Streams,
     ) -> Result<Trajectory<R>> {
-        self.trajectory_from(&self.draw_source(rows, streams)?, intervals, solver)
+        let x_0 = self.draw_source(rows.clone(), streams)?;
+        self.with_drawn_conditions(rows, streams)?.trajectory_from(&x_0, intervals, solver)
     }
 
     /// As [`Flow::trajectory`] for given rows of the source, [N, d'] as in [`Encoded`].
@@ -486,6 +510,7 @@ impl Flow {
         solver: &Solver,
     ) -> Result<Trajectory<R>> {
         let z_0 = self.source_to_model(&x_0.cast())?;
+        self.check_given(z_0.rows())?;
         let Trajectory { t, x, stats } =
             self.with_field(&self.velocity, |field| solver.trajectory(field, &z_0, 0.0..1.0, intervals))?;
         let x = x.iter().map(|x| self.standardize.to_data(x)).collect::<Result<_>>()?;
@@ -524,6 +549,7 @@ impl Flow {
     ) -> Result<Scores> {
         self.source.check_density()?;
         let (x, z) = self.to_model(x)?;
+        self.check_given(z.rows())?;
         let scores = self.with_field(&self.velocity, |field| {
             likelihood::log_density(field, self.source, &z, divergence, solver, rng)
         })?;
@@ -545,6 +571,7 @@ impl Flow {
     ) -> Result<Scores> {
         self.source.check_density()?;
         let (x, z) = self.to_model(x)?;
+        self.check_given(z.rows())?;
         let scores = self.with_field(&self.velocity, |field| {
             likelihood::log_density_rows(field, self.source, &z, first_row, divergence, solver, streams)
         })?;
@@ -623,6 +650,7 @@ impl Flow {
             source_units: self.source_units.clone(),
             standardize: self.standardize.clone(),
             header: self.header.clone(),
+            conditional: self.conditional.clone(),
             record: self.record.clone(),
         }
     }
@@ -637,7 +665,7 @@ impl Flow {
     }
 
     fn build(stored: Stored, parameters: Vec<f32>) -> Result<Self> {
-        let Stored { shape, path, source, source_units, standardize, header, record } = stored;
+        let Stored { shape, path, source, source_units, standardize, header, conditional, record } = stored;
         path.check()?;
         let velocity = Mlp::from_parameters(shape, parameters)?;
         let flow = Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
@@ -647,6 +675,10 @@ impl Flow {
                 source.check_drawn()?; // data have units
                 flow
             }
+        };
+        let flow = match conditional {
+            Some(conditional) => flow.with_conditional(conditional)?,
+            None => flow,
         };
         Ok(Self { record, ..flow })
     }

@@ -74,6 +74,15 @@ pub struct Joined<'a, R> {
     pub rows: &'a [usize],
 }
 
+/// What the network is given of each row of the data beside x and t.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a, R: Real> {
+    /// For each row of the data its numbers, [N, c].
+    pub conditions: &'a Tensor<R>,
+    /// The probability with which a row of a batch is trained without its condition: all its numbers are then 0. // E27
+    pub dropout: f64,
+}
+
 /// The loss of a network, recorded as a tape.
 #[derive(Debug, Clone)]
 pub struct Objective {
@@ -159,11 +168,12 @@ impl Objective {
         weights: &Weights<R>,
         x_1: &Tensor<R>,
         joined: Option<Joined<'_, R>>,
+        beside: Option<Beside<'_, R>>,
         stream: &mut Stream,
         share: Share,
         gradient: &mut [R],
     ) -> f64 {
-        self.draw(worker, x_1, joined, stream, share);
+        self.draw(worker, x_1, joined, beside, stream, share);
         self.add(worker, weights, share.rows, 1.0 / share.batch as f64, gradient)
     }
 
@@ -172,16 +182,21 @@ impl Objective {
     ///
     /// # Panics
     /// As [`Objective::draw_and_add`].
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one sum; a struct of them would have this as its only use"
+    )]
     pub fn draw_and_measure<R: Real>(
         &self,
         worker: &mut ObjectiveWorker<R>,
         weights: &Weights<R>,
         x_1: &Tensor<R>,
         joined: Option<Joined<'_, R>>,
+        beside: Option<Beside<'_, R>>,
         stream: &mut Stream,
         share: Share,
     ) -> f64 {
-        self.draw(worker, x_1, joined, stream, share);
+        self.draw(worker, x_1, joined, beside, stream, share);
         self.measure(worker, weights, share.rows)
     }
 
@@ -191,6 +206,7 @@ impl Objective {
         worker: &mut ObjectiveWorker<R>,
         x_1: &Tensor<R>,
         joined: Option<Joined<'_, R>>,
+        beside: Option<Beside<'_, R>>,
         stream: &mut Stream,
         share: Share,
     ) {
@@ -231,6 +247,17 @@ impl Objective {
             Prediction::Target => {
                 for (y, row) in dx_t.chunks_exact_mut(d).zip(&row[..rows]) {
                     y.copy_from_slice(x_1.row(*row));
+                }
+            }
+        }
+        // Drawn last, so that a training without conditions draws the same numbers.
+        if let (Some(condition), Some(Beside { conditions, dropout })) = (self.network.condition, beside) {
+            let mut to = replay.input_mut(condition, rows);
+            for (i, &row) in row[..rows].iter().enumerate() {
+                if dropout > 0.0 && stream.uniform() < dropout {
+                    to.row_mut(i).fill(R::ZERO); // E27
+                } else {
+                    to.row_mut(i).copy_from_slice(conditions.row(row));
                 }
             }
         }

@@ -21,17 +21,19 @@ mod state;
 mod validation;
 
 use std::collections::VecDeque;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use crate::coupling::{Coupling, Pairing, Pairs};
-use crate::data::Standardize;
+use crate::coupling::{Coupling, Matched, Pairing, Pairs};
+use crate::data::{Conditions, Standardize};
 use crate::error::{Error, Result};
 use crate::flow::{Flow, TrainingRecord, Validated};
 use crate::kernel::{Aligned, Real};
 use crate::nn::{Adam, LrSchedule, Mlp, Optimizer};
-use crate::objective::{Joined, Objective, ObjectiveWorker, Share, TimeSampling, TimeWeight, rows_per_block};
+use crate::objective::{
+    Beside, Joined, Objective, ObjectiveWorker, Share, TimeSampling, TimeWeight, rows_per_block,
+};
 use crate::path::{AffinePath, Width};
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
@@ -64,6 +66,8 @@ const AUTO_VALIDATION: f64 = 0.1;
 
 /// Its patience: 1000 steps, over which the average of the parameters forgets.
 const AUTO_PATIENCE: u64 = 10;
+/// The default probability with which a row is trained without its condition: what guided models use, 0.1 to 0.2, at its low end.
+const DROPOUT: f64 = 0.1;
 
 /// Whether the data are brought to mean 0 and standard deviation 1 before the network sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -106,6 +110,10 @@ pub struct Trainer {
     weight: TimeWeight,
     validation: Option<f64>,
     patience: Option<u64>,
+    condition_dropout: f64,
+    /// Compared with those of a state by the fingerprint of the data.
+    #[serde(skip)]
+    conditions: Option<Arc<(Conditions, Tensor<f64>)>>,
 }
 
 impl Trainer {
@@ -128,6 +136,8 @@ impl Trainer {
             weight: TimeWeight::default(),
             validation: None,
             patience: None,
+            condition_dropout: DROPOUT,
+            conditions: None,
         }
     }
 
@@ -231,6 +241,20 @@ impl Trainer {
         Self { weight, ..self }
     }
 
+    /// Conditions of the training rows, values [N, c] as in [`Conditions`]: the network then learns the velocity that carries
+    /// the source to q(x_1 | y), and must be made for [`Conditions::width`] numbers
+    /// ([`MlpShape::condition`](crate::nn::MlpShape::condition)). Couplings join like with like ([`Matched`]).
+    #[must_use]
+    pub fn conditions(self, conditions: Conditions, values: Tensor<f64>) -> Self {
+        Self { conditions: Some(Arc::new((conditions, values))), ..self }
+    }
+
+    /// The probability with which a row is trained without its condition, 0.1 if this is not called: guidance needs it above 0.
+    #[must_use]
+    pub fn condition_dropout(self, probability: f64) -> Self {
+        Self { condition_dropout: probability, ..self }
+    }
+
     /// Trains a velocity on the rows of `x_1`, [N, d]: [`Trainer::start`], every step, [`Run::flow`].
     ///
     /// # Errors
@@ -325,6 +349,25 @@ impl Trainer {
         z_1.check_finite("the training data", "standardise them, or give numbers that fit 32 bits")?;
         // Checks the dimensions before anything is computed.
         let mut flow = Flow::new(velocity, self.path, self.source).with_standardize(standardize)?;
+        let mut conditions = None;
+        if let Some((fitted, values)) = self.conditions.as_deref() {
+            if values.rows() != x_1.rows() {
+                return Err(Error::Dimension {
+                    what: "rows of the conditions",
+                    expected: x_1.rows(),
+                    found: values.rows(),
+                    remedy: "give the condition of each training row",
+                });
+            }
+            flow = flow.with_conditions(fitted.clone(), values)?;
+            conditions = Some(fitted.encode(values)?);
+        } else if flow.velocity().shape().condition > 0 {
+            return Err(Error::Setting {
+                name: "conditions",
+                value: "none".into(),
+                remedy: "the network was made for conditions: give those of the training rows",
+            });
+        }
         let mut z_0 = None;
         if let Some(x_0) = x_0 {
             let units = match self.standardization {
@@ -366,27 +409,50 @@ impl Trainer {
             z_0 = Some(gather(all, &split.trained));
         }
         // Independent rows of N(0, I) are drawn where they are needed.
-        let pairs = (z_0.is_some() || self.coupling != Coupling::Independent).then(|| PairQueue {
+        let mut pairs = (z_0.is_some() || self.coupling != Coupling::Independent).then(|| PairQueue {
             pairing: Pairing {
                 coupling: self.coupling,
                 size: self.coupling_batch.unwrap_or(self.batch),
                 x_0: z_0,
+                matched: None,
                 simd: flow.velocity().weights().simd(),
             },
             streams: rng.fork(Purpose::Batch),
             first: 0,
             ready: Vec::new(),
         });
-        let validation = match held {
-            None => None,
-            Some(held) => {
-                let pairing = pairs.as_ref().map(|PairQueue { pairing, .. }| {
-                    let &Pairing { coupling, size, simd, .. } = pairing;
-                    Pairing { coupling, size, x_0: held_z_0, simd }
-                });
+        let mut condition_weight = None;
+        if let (Some(pairs), Some((fitted, values))) = (&mut pairs, self.conditions.as_deref()) {
+            let values =
+                split.as_ref().map_or_else(|| values.clone(), |split| gather(values, &split.trained));
+            pairs.pairing.matched = Some(matched(fitted, &values, 0.0)?);
+            // From a batch that no step uses.
+            let weight = pairs.pairing.weigh(&z_1, &mut pairs.streams.stream(u64::MAX));
+            condition_weight = (weight > 0.0).then_some(weight);
+        }
+        let validation = match (&split, held) {
+            (Some(split), Some(held)) => {
+                let pairing = match &pairs {
+                    None => None,
+                    Some(PairQueue { pairing, .. }) => {
+                        let held_matched = match (self.conditions.as_deref(), &pairing.matched) {
+                            (Some((fitted, values)), Some(Matched { weight, .. })) => {
+                                Some(matched(fitted, &gather(values, &split.held), *weight)?)
+                            }
+                            _ => None,
+                        };
+                        Some(Pairing { x_0: held_z_0, matched: held_matched, ..pairing.clone() })
+                    }
+                };
                 let streams = Rng::from_seed(rng.seed()).fork(Purpose::Validation);
-                Some(Validation::new(&objective, held, pairing.as_ref(), streams)?)
+                let conditions = conditions.as_ref().map(|all| gather(all, &split.held));
+                Some(Validation::new(&objective, held, conditions, pairing.as_ref(), streams)?)
             }
+            _ => None,
+        };
+        let conditions = match (&split, conditions) {
+            (Some(split), Some(all)) => Some(gather(&all, &split.trained)),
+            (_, all) => all,
         };
         Ok(Run {
             velocity: flow.velocity().clone(),
@@ -396,6 +462,8 @@ impl Trainer {
             rows,
             source_rows,
             z_1,
+            conditions,
+            condition_weight,
             pairs,
             streams,
             seed: rng.seed(),
@@ -444,6 +512,13 @@ impl Trainer {
         if self.patience == Some(0) {
             return Err(Error::Setting { name: "patience", value: "0".into(), remedy: at_least_one });
         }
+        if !(0.0..1.0).contains(&self.condition_dropout) {
+            return Err(Error::Setting {
+                name: "condition_dropout",
+                value: self.condition_dropout.to_string(),
+                remedy: "give a probability from 0 to below 1",
+            });
+        }
         self.path.check()?;
         if self.path.width != Width::None && self.weight != TimeWeight::None {
             return Err(Error::Setting {
@@ -476,6 +551,12 @@ impl Trainer {
     }
 }
 
+/// Conditions of some rows, as a coupling sees them.
+fn matched(conditions: &Conditions, values: &Tensor<f64>, weight: f64) -> Result<Matched> {
+    let (categories, numbers) = (conditions.categories_of(values)?, conditions.numbers_of(values)?);
+    Ok(Matched { categories, numbers, weight })
+}
+
 /// What one training step found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
@@ -500,6 +581,9 @@ pub struct Run {
     optimizer: Optimizer<f32>,
     objective: Objective,
     z_1: Tensor<f32>,
+    /// As the network is given them, [N, c].
+    conditions: Option<Tensor<f32>>,
+    condition_weight: Option<f64>,
     rows: u64,
     source_rows: Option<u64>,
     pairs: Option<PairQueue>,
@@ -619,6 +703,8 @@ impl Run {
             (joined, offset) = (pairs.ready.get(at.0), at.1 * batch);
         }
         let (weights, objective, z_1) = (self.velocity.weights(), &self.objective, &self.z_1);
+        let dropout = self.trainer.condition_dropout;
+        let beside = self.conditions.as_ref().map(|conditions| Beside { conditions, dropout });
         let (streams, first_stream) = (self.streams, self.done * blocks as u64);
         self.slots.par_iter_mut().enumerate().for_each(|(s, slot)| {
             slot.gradient.fill(0.0);
@@ -637,6 +723,7 @@ impl Run {
                     weights,
                     z_1,
                     joined,
+                    beside,
                     &mut stream,
                     Share { first: block * rows_at_once, rows, batch },
                     gradient,
@@ -721,6 +808,8 @@ impl Run {
             Some(units) => flow.with_source_units(units.clone())?,
             None => flow,
         };
+        let flow = flow.with_conditions_of(&self.flow);
+        let conditional = self.conditions.is_some();
         Ok(flow.with_record(TrainingRecord {
             version: env!("CARGO_PKG_VERSION").into(),
             seed: self.seed,
@@ -739,6 +828,8 @@ impl Run {
                 let (step, loss) = validation.found.least?;
                 Some(Validated { rows: validation.rows(), patience: t.patience, step, loss })
             }),
+            condition_dropout: if conditional { t.condition_dropout } else { 0.0 },
+            condition_weight: self.condition_weight,
             loss: self.recent_loss(),
             simd: simd.level(),
         }))

@@ -49,7 +49,7 @@ fn batches(path: AffinePath, times: TimeSampling, weight: TimeWeight, x_1: &Tens
         let mut gradient = vec![0.0; mlp.parameters().len()];
         let stream = &mut streams.stream(b);
         let loss =
-            objective.draw_and_add(&mut worker, mlp.weights(), x_1, None, stream, share, &mut gradient);
+            objective.draw_and_add(&mut worker, mlp.weights(), x_1, None, None, stream, share, &mut gradient);
         let mut found = vec![loss / 256.0];
         found.extend(&gradient[gradient.len() - last..]);
         found

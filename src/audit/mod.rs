@@ -32,6 +32,7 @@ mod coupling;
 mod energy;
 mod equations;
 mod fields;
+mod guidance;
 mod likelihood;
 mod network;
 mod ode;
@@ -58,6 +59,7 @@ pub fn claims() -> Vec<Claim<'static>> {
         likelihood::claims(),
         coupling::claims(),
         energy::claims(),
+        guidance::claims(),
         network::claims(),
     ]
     .into_iter()
@@ -121,6 +123,7 @@ mod tests {
             likelihood::tests::faults(),
             coupling::tests::faults(),
             energy::tests::faults(),
+            guidance::tests::faults(),
             network::tests::faults(),
         ]
         .into_iter()

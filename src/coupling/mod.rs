@@ -24,6 +24,7 @@
 
 mod assignment;
 mod cloud;
+mod conditional;
 mod pairs;
 mod points;
 mod scan;
@@ -31,6 +32,7 @@ mod sinkhorn;
 mod sparse;
 
 pub use assignment::{Assignment, assign};
+pub use conditional::Matched;
 pub use pairs::{Pairing, Pairs};
 pub use points::assign_points;
 pub use sinkhorn::{Plan, Sinkhorn};

@@ -8,12 +8,15 @@
 //! # Shapes
 //! Pairs: x_0 [N, d] and N numbers of target rows.
 
-use super::Coupling;
+use super::{Coupling, Matched};
 use crate::error::Result;
 use crate::kernel::{Real, Simd};
 use crate::rng::Stream;
 use crate::source::Source;
 use crate::tensor::Tensor;
+
+/// Rows among which a weight is sought: a million pairs.
+const MOST_WEIGHED: usize = 1024;
 
 /// Joined rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +36,8 @@ pub struct Pairing<R: Real = f32> {
     pub size: usize,
     /// The table of a source of data; nothing for N(0, I).
     pub x_0: Option<Tensor<R>>,
+    /// The conditions of the target's table, if it has any.
+    pub matched: Option<Matched<R>>,
     /// The SIMD level that distances are computed at.
     pub simd: Simd,
 }
@@ -46,6 +51,21 @@ impl<R: Real> Pairing<R> {
     /// # Panics
     /// If a table has no rows, or the source's table is shorter than the target's with `paired`.
     pub fn draw(&self, x_1: &Tensor<R>, stream: &mut Stream) -> Result<Pairs<R>> {
+        let Pairs { x_0, rows } = self.draw_apart(x_1, stream);
+        if matches!(self.coupling, Coupling::Independent | Coupling::Paired) {
+            return Ok(Pairs { x_0, rows });
+        }
+        let targets = gather(x_1, &rows);
+        let joined = match &self.matched {
+            None => self.coupling.join(self.simd, &x_0, &targets, stream)?,
+            Some(matched) => matched.join(self.coupling, self.simd, (&x_0, &targets), &rows, stream)?,
+        };
+        Ok(Pairs { x_0: gather(&x_0, &joined), rows })
+    }
+
+    /// The rows of a coupling batch before they are joined anew: of `paired` those that belong together, of all others
+    /// independent ones.
+    fn draw_apart(&self, x_1: &Tensor<R>, stream: &mut Stream) -> Pairs<R> {
         let (size, d) = (self.size, x_1.cols());
         let rows: Vec<usize> = (0..size).map(|_| stream.below(x_1.rows())).collect();
         let mut x_0 = Tensor::zeros(size, d);
@@ -59,12 +79,21 @@ impl<R: Real> Pairing<R> {
                 }
             }
         }
-        if matches!(self.coupling, Coupling::Independent | Coupling::Paired) {
-            return Ok(Pairs { x_0, rows });
+        Pairs { x_0, rows }
+    }
+
+    /// Finds the weight of the numbers among the conditions from one coupling batch, and takes it; 0 if there are none.
+    ///
+    /// # Panics
+    /// As [`Pairing::draw`].
+    pub fn weigh(&mut self, x_1: &Tensor<R>, stream: &mut Stream) -> f64 {
+        let Pairs { x_0, mut rows } = self.draw_apart(x_1, stream);
+        rows.truncate(MOST_WEIGHED);
+        let weight = self.matched.as_ref().map_or(0.0, |matched| matched.find_weight(&x_0, x_1, &rows));
+        if let Some(matched) = &mut self.matched {
+            matched.weight = weight;
         }
-        let targets = gather(x_1, &rows);
-        let joined = self.coupling.join(self.simd, &x_0, &targets, stream)?;
-        Ok(Pairs { x_0: gather(&x_0, &joined), rows })
+        weight
     }
 }
 
@@ -87,7 +116,7 @@ mod tests {
     }
 
     fn pairing(coupling: Coupling, x_0: Option<Tensor<f64>>) -> Pairing<f64> {
-        Pairing { coupling, size: 128, x_0, simd: Simd::detect() }
+        Pairing { coupling, size: 128, x_0, matched: None, simd: Simd::detect() }
     }
 
     /// n rows (i, -i) x scale.

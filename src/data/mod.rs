@@ -17,6 +17,7 @@
 //! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
 mod columns;
+mod condition;
 #[cfg(feature = "csv")]
 mod csv;
 #[cfg(feature = "csv")]
@@ -32,6 +33,7 @@ mod table;
 pub mod toy;
 mod writer;
 
+pub use condition::{ConditionColumn, ConditionKind, Conditions};
 #[cfg(feature = "csv")]
 pub use csv::read_csv;
 #[cfg(feature = "csv")]

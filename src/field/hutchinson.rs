@@ -105,6 +105,7 @@ impl<R: Real> Worker<R> for AlongProbes<'_, R> {
     }
 
     fn set_rows(&mut self, rows: &[usize]) {
+        self.field.set_rows(rows);
         self.drawn.set_rows(rows);
     }
 

@@ -4,6 +4,7 @@
 //! A field is asked for a batch at once, one time per row: t of length B, x and u of shape [B, d].
 //! Row i of u must depend on row i of t and x only (E24).
 
+mod guided;
 mod hutchinson;
 mod probe;
 
@@ -11,6 +12,7 @@ use crate::error::Result;
 use crate::kernel::Real;
 use crate::tensor::Tensor;
 
+pub use guided::Guided;
 pub(crate) use hutchinson::DrawnProbes;
 pub use probe::{ProbeLaw, Probes};
 
@@ -112,6 +114,10 @@ struct TraceByTangents<'a, R: Real> {
 impl<R: Real> Worker<R> for TraceByTangents<'_, R> {
     fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
         self.field.eval(t, x, u)
+    }
+
+    fn set_rows(&mut self, rows: &[usize]) {
+        self.field.set_rows(rows);
     }
 
     fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {

@@ -158,6 +158,7 @@ impl Described {
             hidden: self.hidden.clone(),
             activation: self.activation,
             time_embedding: self.time_embedding.parse()?,
+            condition: 0,
         };
         shape.check()?;
         Ok(shape)
@@ -193,8 +194,8 @@ impl Described {
 
 /// Inputs and outputs of each layer.
 fn layers(shape: &MlpShape) -> impl Iterator<Item = (usize, usize)> + '_ {
-    let inputs =
-        std::iter::once(shape.dim + shape.time_embedding.features()).chain(shape.hidden.iter().copied());
+    let inputs = std::iter::once(shape.dim + shape.time_embedding.features() + shape.condition)
+        .chain(shape.hidden.iter().copied());
     inputs.zip(shape.hidden.iter().copied().chain([shape.dim]))
 }
 

@@ -2,9 +2,10 @@
 //!
 //! # Math
 //! ```text
-//! h_0 = (x, features of t)        h_l = f(h_{l-1} w_l + b_l), l = 1 .. L        u = h_L w_{L+1} + b_{L+1}
+//! h_0 = (x, features of t, y)     h_l = f(h_{l-1} w_l + b_l), l = 1 .. L        u = h_L w_{L+1} + b_{L+1}
 //! ```
-//! f is the activation. The parameters are flat: w_1 as [inputs, outputs], row after row, b_1, w_2, b_2 and so on.
+//! f is the activation; y is the condition, if there is one: [`MlpShape::condition`] numbers a row, all 0 where none is
+//! given ([`Mlp::given`]). The parameters are flat: w_1 as [inputs, outputs], row after row, b_1, w_2, b_2 and so on.
 //! At the start every weight of a layer with k inputs is uniform in ±g sqrt(3 / k), of variance g² / k, and every
 //! bias uniform in ±g / sqrt(k); g is 1, and 2 in the first layer: its units then bend at places spread over
 //! the data. What that gains is speed of learning: on the checkerboard, share of samples inside the squares, seeds
@@ -13,15 +14,14 @@
 //! dimensions only.
 //!
 //! # Shapes
-//! t has length B, x and u are [B, d].
+//! t has length B, x and u are [B, d], y is [B, c].
 
 use std::sync::Arc;
 
 use super::embed::TimeEmbedding;
-use crate::autodiff::{Derivatives, DivergenceReplay, ProbeReplay, Replay, Tape, Var, Weights};
+use crate::autodiff::{Tape, Var, Weights};
 use crate::error::{Error, Result};
-use crate::field::{DifferentiableField, DifferentialWorker, DrawnProbes, Probes, VectorField, Worker};
-use crate::kernel::{Activation, Real, Rows, RowsMut, Simd};
+use crate::kernel::{Activation, Real, Simd};
 use crate::rng::{Purpose, Rng};
 use crate::tensor::Tensor;
 
@@ -39,6 +39,9 @@ pub struct MlpShape {
     pub activation: Activation,
     /// What the network sees of t.
     pub time_embedding: TimeEmbedding,
+    /// The numbers c of a condition that each row is given beside x and t; 0 for a network without conditions.
+    #[serde(default)]
+    pub condition: usize,
 }
 
 /// The variables of a recorded network.
@@ -48,6 +51,8 @@ pub struct MlpVars {
     pub t: Var,
     /// The point, [B, d]: an input.
     pub x: Var,
+    /// The condition, [B, c], if there is one: a constant.
+    pub condition: Option<Var>,
     /// The velocity, [B, d].
     pub u: Var,
 }
@@ -66,6 +71,7 @@ impl MlpShape {
             hidden: hidden.to_vec(),
             activation: Activation::default(),
             time_embedding: TimeEmbedding::default(),
+            condition: 0,
         }
     }
 
@@ -82,13 +88,17 @@ impl MlpShape {
         if let Some(&width) = self.hidden.iter().find(|&&width| !good(width)) {
             return Err(Error::Setting { name: "hidden", value: width.to_string(), remedy });
         }
+        if self.condition > Self::LARGEST {
+            let remedy = "give at most 1048576 numbers";
+            return Err(Error::Setting { name: "condition", value: self.condition.to_string(), remedy });
+        }
         self.time_embedding.check()
     }
 
     /// Number of parameters; None if there are more than can be counted.
     #[must_use]
     pub fn parameters(&self) -> Option<usize> {
-        let mut inputs = self.dim.checked_add(self.time_embedding.features())?;
+        let mut inputs = self.dim.checked_add(self.time_embedding.features())?.checked_add(self.condition)?;
         let mut sum = 0_usize;
         for &outputs in self.hidden.iter().chain([&self.dim]) {
             sum = sum.checked_add(inputs.checked_add(1)?.checked_mul(outputs)?)?;
@@ -100,12 +110,15 @@ impl MlpShape {
     /// Records the network on a tape.
     pub fn record(&self, tape: &mut Tape) -> MlpVars {
         let (t, x) = (tape.constant(1), tape.input(self.dim));
+        let condition = (self.condition > 0).then(|| tape.constant(self.condition));
         let features = self.time_embedding.record(tape, t);
-        let mut h = tape.concat(x, features);
+        // Joined before x is, so that all that depends on x stands on the left.
+        let beside = condition.map_or(features, |y| tape.concat(features, y));
+        let mut h = tape.concat(x, beside);
         for &width in &self.hidden {
             h = tape.linear(h, width, Some(self.activation));
         }
-        MlpVars { t, x, u: tape.linear(h, self.dim, None) }
+        MlpVars { t, x, condition, u: tape.linear(h, self.dim, None) }
     }
 }
 
@@ -227,8 +240,9 @@ impl<R: Real> Mlp<R> {
         &mut self.weights
     }
 
-    fn replay(&self, rows: usize, derivatives: Derivatives) -> MlpWorker<'_, R> {
-        MlpWorker { mlp: self, replay: Replay::new(Arc::clone(&self.tape), rows, derivatives) }
+    /// The tape of the network, and its variables.
+    pub(super) fn recorded(&self) -> (&Arc<Tape>, MlpVars) {
+        (&self.tape, self.vars)
     }
 }
 
@@ -241,216 +255,5 @@ impl MlpShape {
             value: format!("{:?}", self.hidden),
             remedy: "give fewer or narrower layers: a network has at most 268435456 parameters",
         })
-    }
-}
-
-impl<R: Real> VectorField<R> for Mlp<R> {
-    fn dim(&self) -> usize {
-        self.shape.dim
-    }
-
-    fn eval(&self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
-        self.worker(x.rows()).eval(t, x, u)
-    }
-
-    fn worker(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
-        Box::new(self.replay(rows, Derivatives::default()))
-    }
-}
-
-impl<R: Real> DifferentiableField<R> for Mlp<R> {
-    fn differential_worker(&self, rows: usize, tangents: usize) -> Box<dyn DifferentialWorker<R> + '_> {
-        Box::new(self.replay(rows, Derivatives { inputs: true, tangents, ..Derivatives::default() }))
-    }
-
-    fn divergence_worker(&self, rows: usize) -> Box<dyn Worker<R> + '_> {
-        match DivergenceReplay::new(Arc::clone(&self.tape), rows, self.vars.x, self.vars.u) {
-            Some(replay) => Box::new(MlpDivergence { mlp: self, replay }),
-            None => self.trace_by_tangents(rows), // a network without hidden layers
-        }
-    }
-
-    fn probe_worker(&self, rows: usize, probes: Probes) -> Box<dyn Worker<R> + '_> {
-        let (tape, vars, count) = (Arc::clone(&self.tape), self.vars, probes.count);
-        match ProbeReplay::new(tape, rows, count, vars.x, vars.u) {
-            Some(replay) => Box::new(MlpProbes {
-                mlp: self,
-                replay,
-                drawn: DrawnProbes::new(probes, rows),
-                one: vec![R::ZERO; count * self.shape.dim],
-                count,
-            }),
-            None => self.along_probes(rows, probes),
-        }
-    }
-}
-
-/// Writes t and x into the inputs of a replay, evaluates it, and reads u.
-fn forward<R: Real>(
-    mlp: &Mlp<R>,
-    replay: &mut Replay<R>,
-    t: &[R],
-    x: &Tensor<R>,
-    u: &mut Tensor<R>,
-) -> Result<()> {
-    let vars = mlp.vars;
-    let (n, dim) = (x.rows(), mlp.shape.dim);
-    let remedy = "one time and one velocity for each row of x";
-    x.check_cols("columns of x", dim, "they must be the dimension of the network")?;
-    u.check_cols("columns of u", dim, "they must be the dimension of the network")?;
-    for (what, found, expected) in
-        [("times", t.len(), n), ("rows of u", u.rows(), n), ("rows of x", n, n.min(replay.capacity()))]
-    {
-        if found != expected {
-            return Err(Error::Dimension { what, expected, found, remedy });
-        }
-    }
-    replay.input_mut(vars.t, n).copy_from(Rows::new(t, 1, 1), 0);
-    replay.input_mut(vars.x, n).copy_from(rows(x), 0);
-    replay.forward(mlp.weights(), n);
-    copy_out(replay.value(vars.u, n), u);
-    Ok(())
-}
-
-fn check_rates(rate: &[f64], expected: usize) -> Result<()> {
-    if rate.len() == expected {
-        return Ok(());
-    }
-    let remedy = "one for each number that a row of x carries";
-    Err(Error::Dimension { what: "rates", expected, found: rate.len(), remedy })
-}
-
-/// A network whose rows carry its divergence.
-struct MlpDivergence<'a, R: Real> {
-    mlp: &'a Mlp<R>,
-    replay: DivergenceReplay<R>,
-}
-
-impl<R: Real> Worker<R> for MlpDivergence<'_, R> {
-    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
-        forward(self.mlp, self.replay.replay(), t, x, u)
-    }
-
-    fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
-        self.eval(t, x, u)?;
-        check_rates(rate, x.rows())?;
-        self.replay.divergence(self.mlp.weights(), rate); // E22
-        Ok(())
-    }
-}
-
-/// A network whose rows carry its derivative along each of their probes.
-struct MlpProbes<'a, R: Real> {
-    mlp: &'a Mlp<R>,
-    replay: ProbeReplay<R>,
-    drawn: DrawnProbes,
-    one: Vec<R>, // [K, d], the probes of one row
-    count: usize,
-}
-
-impl<R: Real> Worker<R> for MlpProbes<'_, R> {
-    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
-        forward(self.mlp, self.replay.replay(), t, x, u)
-    }
-
-    fn carries(&self) -> usize {
-        self.count
-    }
-
-    fn set_rows(&mut self, rows: &[usize]) {
-        self.drawn.set_rows(rows);
-    }
-
-    fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
-        self.eval(t, x, u)?;
-        check_rates(rate, x.rows() * self.count)?;
-        let replay = &mut self.replay;
-        self.drawn.draw(x.rows(), x.cols(), &mut self.one, |i, probes| replay.set_probes(i, probes))?;
-        self.replay.along(self.mlp.weights(), x.rows(), rate); // E22
-        Ok(())
-    }
-}
-
-/// A network with the buffers to evaluate it.
-struct MlpWorker<'a, R: Real> {
-    mlp: &'a Mlp<R>,
-    replay: Replay<R>,
-}
-
-impl<R: Real> MlpWorker<'_, R> {
-    fn forward(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
-        forward(self.mlp, &mut self.replay, t, x, u)
-    }
-}
-
-/// A matrix as the rows of a kernel.
-fn rows<R: Real>(x: &Tensor<R>) -> Rows<'_, R> {
-    Rows::new(x.as_slice(), x.cols(), x.cols())
-}
-
-/// Copies rows of a replay into a matrix.
-fn copy_out<R: Real>(from: Rows<'_, R>, to: &mut Tensor<R>) {
-    let cols = to.cols();
-    RowsMut::new(to.as_mut_slice(), cols, cols).copy_from(from, 0);
-}
-
-impl<R: Real> Worker<R> for MlpWorker<'_, R> {
-    fn eval(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>) -> Result<()> {
-        self.forward(t, x, u)
-    }
-}
-
-impl<R: Real> DifferentialWorker<R> for MlpWorker<'_, R> {
-    fn jvp(
-        &mut self,
-        t: &[R],
-        x: &Tensor<R>,
-        d_x: &Tensor<R>,
-        u: &mut Tensor<R>,
-        d_u: &mut Tensor<R>,
-    ) -> Result<()> {
-        let vars = self.mlp.vars;
-        self.forward(t, x, u)?;
-        let mut tangents = self.replay.tangent_mut(vars.x, x.rows());
-        for (what, tensor) in [("rows of d_x", d_x), ("rows of d_u", &*d_u)] {
-            if tensor.rows() != tangents.rows() || tensor.cols() != x.cols() {
-                return Err(Error::Dimension {
-                    what,
-                    expected: tangents.rows(),
-                    found: tensor.rows(),
-                    remedy: "give [K B, d] for K tangents of B rows",
-                });
-            }
-        }
-        tangents.copy_from(rows(d_x), 0);
-        self.replay.jvp(vars.u, self.mlp.weights(), x.rows());
-        copy_out(self.replay.tangent(vars.u, x.rows()), d_u);
-        Ok(())
-    }
-
-    fn vjp(
-        &mut self,
-        t: &[R],
-        x: &Tensor<R>,
-        w: &Tensor<R>,
-        u: &mut Tensor<R>,
-        d_x: &mut Tensor<R>,
-    ) -> Result<()> {
-        let vars = self.mlp.vars;
-        self.forward(t, x, u)?;
-        for (what, tensor) in [("rows of w", w), ("rows of d_x", &*d_x)] {
-            if tensor.rows() != x.rows() || tensor.cols() != x.cols() {
-                return Err(Error::Dimension {
-                    what,
-                    expected: x.rows(),
-                    found: tensor.rows(),
-                    remedy: "give the shape of x",
-                });
-            }
-        }
-        self.replay.cotangent_mut(vars.u, x.rows()).copy_from(rows(w), 0);
-        self.replay.vjp(vars.u, self.mlp.weights(), None, x.rows());
-        copy_out(self.replay.cotangent(vars.x, x.rows()), d_x);
-        Ok(())
     }
 }

@@ -2,11 +2,13 @@
 
 mod adam;
 mod embed;
+mod given;
 mod mlp;
 mod schedule;
 
 pub(crate) use adam::MEMORY;
 pub use adam::{Adam, Optimizer};
 pub use embed::TimeEmbedding;
+pub use given::Given;
 pub use mlp::{Mlp, MlpShape, MlpVars};
 pub use schedule::LrSchedule;

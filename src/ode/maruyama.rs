@@ -80,6 +80,7 @@ fn walk<R: Real, F: VectorField<R> + ?Sized>(
     let h = (ends.end - ends.start) / f64::from(steps);
     let (mut worker, mut u) = (field.worker(rows), Tensor::zeros(rows, d));
     let mut times = vec![R::ZERO; rows];
+    worker.set_rows(&(first..first + rows).collect::<Vec<_>>());
     for k in 0..steps {
         let t = time(ends, f64::from(k) / f64::from(steps));
         times.fill(R::from_f64(t));

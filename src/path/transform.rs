@@ -118,6 +118,10 @@ impl<R: Real, W: Worker<R> + ?Sized, T: Transform> Worker<R> for TransformedWork
         Ok(())
     }
 
+    fn set_rows(&mut self, rows: &[usize]) {
+        self.inner.set_rows(rows);
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "a dimension is far below 2^53")]
     fn eval_carry(&mut self, t: &[R], x: &Tensor<R>, u: &mut Tensor<R>, rate: &mut [f64]) -> Result<()> {
         self.asked.fill(self.transform, t, x)?;

@@ -143,8 +143,14 @@ impl Run {
                 sha256: self.fingerprint.get_or_init(|| {
                     let source = self.pairs.as_ref().and_then(|pairs| pairs.pairing.x_0.as_ref());
                     let held = self.validation.as_ref().map(|validation| validation.held());
-                    let tables: Vec<&[f32]> =
-                        std::iter::once(&self.z_1).chain(held).chain(source).map(Tensor::as_slice).collect();
+                    let beside = self.validation.as_ref().and_then(|validation| validation.conditions());
+                    let tables: Vec<&[f32]> = std::iter::once(&self.z_1)
+                        .chain(held)
+                        .chain(source)
+                        .chain(&self.conditions)
+                        .chain(beside)
+                        .map(Tensor::as_slice)
+                        .collect();
                     checkpoint::fingerprint(&tables)
                 }),
             },

@@ -22,8 +22,9 @@ use rayon::prelude::*;
 use super::Slot;
 use crate::coupling::{Coupling, Pairing, Pairs};
 use crate::error::{Error, Result};
+use crate::kernel::Real;
 use crate::nn::Mlp;
-use crate::objective::{Joined, Objective, Share, TimeSampling};
+use crate::objective::{Beside, Joined, Objective, Share, TimeSampling};
 use crate::rng::{Stream, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
@@ -41,6 +42,8 @@ pub(super) struct Validation {
     objective: Objective,
     /// The rows held out, [H, d].
     z_1: Tensor<f32>,
+    /// Their conditions as the network is given them, [H, c].
+    conditions: Option<Tensor<f32>>,
     pairs: Pairs,
     /// Where the times come from.
     streams: Streams,
@@ -98,7 +101,7 @@ impl Split {
 }
 
 /// The rows with these numbers, in this order.
-pub(super) fn gather(x: &Tensor<f32>, rows: &[usize]) -> Tensor<f32> {
+pub(super) fn gather<R: Real>(x: &Tensor<R>, rows: &[usize]) -> Tensor<R> {
     let mut gathered = Tensor::zeros(rows.len(), x.cols());
     for (i, &row) in rows.iter().enumerate() {
         gathered.row_mut(i).copy_from_slice(x.row(row));
@@ -115,6 +118,7 @@ impl Validation {
     pub(super) fn new(
         objective: &Objective,
         z_1: Tensor<f32>,
+        conditions: Option<Tensor<f32>>,
         pairing: Option<&Pairing>,
         streams: Streams,
     ) -> Result<Self> {
@@ -141,12 +145,17 @@ impl Validation {
             }
         }
         let objective = objective.clone().with_times(TimeSampling::Stratified);
-        Ok(Self { objective, z_1, pairs, streams, found: Found::default(), best: Vec::new() })
+        Ok(Self { objective, z_1, conditions, pairs, streams, found: Found::default(), best: Vec::new() })
     }
 
     /// The rows held out.
     pub(super) fn held(&self) -> &Tensor<f32> {
         &self.z_1
+    }
+
+    /// Their conditions, if there are any.
+    pub(super) fn conditions(&self) -> Option<&Tensor<f32>> {
+        self.conditions.as_ref()
     }
 
     /// How many they are.
@@ -169,6 +178,8 @@ impl Validation {
         rows_at_once: usize,
     ) -> f64 {
         let (blocks, d, count) = (POINTS.div_ceil(rows_at_once), self.z_1.cols(), slots.len());
+        // Each row under its condition: what a dropped one gives is not what samples are drawn with.
+        let beside = self.conditions.as_ref().map(|conditions| Beside { conditions, dropout: 0.0 });
         slots.par_iter_mut().enumerate().for_each(|(s, slot)| {
             slot.loss = 0.0;
             for block in s * blocks / count..(s + 1) * blocks / count {
@@ -185,6 +196,7 @@ impl Validation {
                     velocity.weights(),
                     &self.z_1,
                     Some(joined),
+                    beside,
                     &mut stream,
                     share,
                 );

@@ -32,6 +32,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         hidden: args.hidden.clone(),
         activation: args.activation,
         time_embedding: args.time_embedding,
+        condition: 0,
     };
     // Whatever can be refused is refused before the data are read.
     let adam = Adam {
