@@ -143,6 +143,22 @@ impl Trainer {
 
     /// As many steps as it needs, 20,000 at most: a tenth of the rows is held out, the learning rate stays until their loss has not
     /// fallen for 1000 steps, and then goes down to 0 in a quarter of the steps made so far.
+    ///
+    /// Measured (`examples/defaults.rs`, 3 x 64 units, batch 512): steps made, and minus the mean log-density of rows that no
+    /// training saw, in nats, for two seeds. `cosine` is the same with the rate along a cosine of 20,000 steps.
+    /// ```text
+    ///               5000 steps        20,000 steps      cosine, patience                auto
+    /// checkerboard  4.043   4.059     3.891   3.876     13,800 3.896  12,800 3.889      17,250 3.872  16,000 3.875
+    /// moons         1.083   1.074     1.027   1.022     15,200 1.034  16,500 1.027      18,875 1.022  20,000 1.020
+    /// 8gaussians    1.806   1.806     1.734   1.726     18,400 1.739  13,500 1.727      20,000 1.725  16,875 1.716
+    /// correlated    3.254   3.293     6.046   6.826      2,700 2.997   4,600 3.340       3,375 2.997   5,750 3.345
+    /// mixture       8.837   8.843     8.766   8.788     10,200 8.779  10,400 8.790      12,625 8.779  12,750 8.790
+    /// penguins     15.509  15.569    17.388  17.120      2,900 15.492  3,700 15.501      3,625 15.492  4,625 15.503
+    /// ```
+    /// A fixed number is too small for the 20,000 rows of the toys or far too large for the 150 rows of `correlated` and the 242
+    /// penguins. With 15 rows held out, as there, the choice has noise of its own: the second seed does 0.05 worse than 5000 steps.
+    /// A cosine stops where its rate is still high and gives up 0.001 to 0.02 of the toys; a tail costs some more steps
+    /// elsewhere and gives nothing up.
     #[must_use]
     pub fn auto(self) -> Self {
         Self {
