@@ -141,6 +141,32 @@ pub enum Error {
         /// What is wrong with it and what to do.
         remedy: &'static str,
     },
+    /// One cell of a table is none of the texts that are known of its column.
+    #[error(
+        "{file}, line {line}, column {column}: {text:?} is not known there: the nearest that is, is {nearest:?}"
+    )]
+    Category {
+        /// The table.
+        file: PathBuf,
+        /// Line of the file, counted from 1 (for a binary table: the row, counted from 1).
+        line: u64,
+        /// The column's name, or its number counted from 1.
+        column: String,
+        /// The text that was found.
+        text: String,
+        /// The text that is known and most like it.
+        nearest: String,
+    },
+    /// A name is none of those that there are.
+    #[error("there is no {what} `{name}`: the nearest is `{nearest}`")]
+    Name {
+        /// What was looked for, for example "column".
+        what: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The name that exists and is most like it.
+        nearest: String,
+    },
     /// A table as a whole cannot be used.
     #[error("{file}: {found}; {remedy}")]
     Table {

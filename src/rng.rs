@@ -44,6 +44,8 @@ pub enum Purpose {
     Probe,
     /// Rows that are held out of a training, and the points at which its loss on them is found.
     Validation,
+    /// Where in its cell of width 1 a whole number of the training data lies.
+    Dequantisation,
 }
 
 /// The key from which all random numbers of a program are derived.

@@ -16,30 +16,39 @@
 //!   complex numbers and half precision are refused.
 //! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
+mod bounds;
+mod column;
 mod columns;
 mod condition;
 #[cfg(feature = "csv")]
 mod csv;
 #[cfg(feature = "csv")]
 mod csv_text;
+mod kind;
+mod nearest;
 mod npy;
 mod npy_header;
 mod npy_rows;
 #[cfg(feature = "npz")]
 mod npz;
 mod reader;
+mod schema;
 mod standardize;
 mod table;
 pub mod toy;
 mod writer;
 
+pub use bounds::Bounds;
+pub use column::Column;
 pub use condition::{ConditionColumn, ConditionKind, Conditions};
 #[cfg(feature = "csv")]
 pub use csv::read_csv;
 #[cfg(feature = "csv")]
 pub use csv_text::write_csv;
+pub use kind::Kind;
 pub use npy::{read_npy, write_npy, write_npy_vector};
 pub use reader::TableReader;
+pub use schema::Schema;
 pub use standardize::Standardize;
 pub use table::{Header, Missing, ReadOptions, Table};
 pub use toy::Toy;

@@ -1,0 +1,57 @@
+//! Which of some names was meant: the one with the fewest letters to change.
+//!
+//! # Math
+//! The distance of Levenshtein: insertions, deletions and replacements of one letter, found row by row of its table.
+
+use crate::error::Error;
+
+/// Letters of a name that count: a longer one is told from others by its beginning.
+const LETTERS: usize = 64;
+
+/// The error of a name that is none of `known`, with the one that is nearest to it, in letters of any case.
+pub(super) fn no_such<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+    let wanted = letters(name);
+    let nearest =
+        known.into_iter().min_by_key(|known| distance(&wanted, &letters(known))).unwrap_or_default();
+    Error::Name { what, name: name.to_owned(), nearest: nearest.to_owned() }
+}
+
+fn letters(name: &str) -> Vec<char> {
+    name.chars().flat_map(char::to_lowercase).take(LETTERS).collect()
+}
+
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_those_of_the_textbook() {
+        // kitten -> sitten -> sittin -> sitting.
+        for (a, b, expected) in
+            [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("ab", "ab", 0), ("flaw", "lawn", 2)]
+        {
+            assert_eq!(distance(&letters(a), &letters(b)), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_told() {
+        let text = no_such("column", "speces", ["island", "species", "sex"]).to_string();
+        assert_eq!(text, "there is no column `speces`: the nearest is `species`");
+        assert!(no_such("column", "SEX", ["species", "sex"]).to_string().ends_with("`sex`"));
+    }
+}
