@@ -19,6 +19,7 @@ use pushforward::path::{Prediction, Width};
 use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver};
 
 use crate::input::Data;
+use crate::manual::{CompletionsArgs, ManArgs};
 
 /// Flow matching on a CPU: learn a velocity field from data, draw samples, score rows.
 #[derive(Debug, Parser)]
@@ -59,6 +60,10 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Time fixed workloads beside the machine's multiply-add peak, one line of JSON each
     Bench(BenchArgs),
+    /// Print the script that completes commands and flags in a shell
+    Completions(CompletionsArgs),
+    /// Print a page of the manual, or write all of them
+    Man(ManArgs),
 }
 
 #[derive(Debug, clap::Args)]

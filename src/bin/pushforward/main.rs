@@ -11,6 +11,7 @@ mod evaluate;
 mod exchange;
 mod info;
 mod input;
+mod manual;
 mod memory;
 mod sample;
 mod score;
@@ -70,6 +71,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Import(args) => exchange::import(args, common),
         Command::Audit(args) => audit::run(args, common),
         Command::Bench(args) => bench::run(args, common),
+        Command::Completions(args) => manual::completions(args, common),
+        Command::Man(args) => manual::man(args, common),
     })
 }
 
