@@ -88,6 +88,13 @@ pub struct TrainingRecord {
     pub loss: f64,
     /// The SIMD level of the kernels: another level may differ in the last bits.
     pub simd: SimdLevel,
+    /// SHA-256 of the data in the network's units, and of all that was trained with.
+    #[serde(default)]
+    pub data_sha256: Option<String>,
+    /// The settings of the program, as the text of a file with which `train --config` repeats the training. The names of the
+    /// tables stand in it as they were given.
+    #[serde(default)]
+    pub settings: Option<String>,
 }
 
 /// The parameters that a training kept, by their loss on rows that it held out.

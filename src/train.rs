@@ -848,6 +848,8 @@ impl Run {
             condition_weight: self.condition_weight,
             loss: self.recent_loss(),
             simd: simd.level(),
+            data_sha256: Some(self.fingerprint().to_owned()),
+            settings: None,
         }))
     }
 }

@@ -46,6 +46,7 @@ pub use csv::read_csv;
 #[cfg(feature = "csv")]
 pub use csv_text::write_csv;
 pub use kind::Kind;
+pub use nearest::no_such;
 pub use npy::{read_npy, write_npy, write_npy_vector};
 pub use reader::TableReader;
 pub use schema::Schema;

@@ -9,7 +9,13 @@ use crate::error::Error;
 const LETTERS: usize = 64;
 
 /// The error of a name that is none of `known`, with the one that is nearest to it, in letters of any case.
-pub(super) fn no_such<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+///
+/// # Example
+/// ```
+/// let error = pushforward::data::no_such("flag", "stps", ["seed", "steps"]);
+/// assert_eq!(error.to_string(), "there is no flag `stps`: the nearest is `steps`");
+/// ```
+pub fn no_such<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let wanted = letters(name);
     let nearest =
         known.into_iter().min_by_key(|known| distance(&wanted, &letters(known))).unwrap_or_default();

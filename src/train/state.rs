@@ -140,21 +140,26 @@ impl Run {
                 columns: standardize.dim(),
                 mean: standardize.mean(),
                 std: standardize.std(),
-                sha256: self.fingerprint.get_or_init(|| {
-                    let source = self.pairs.as_ref().and_then(|pairs| pairs.pairing.x_0.as_ref());
-                    let held = self.validation.as_ref().map(|validation| validation.held());
-                    let beside = self.validation.as_ref().and_then(|validation| validation.conditions());
-                    let tables: Vec<&[f32]> = std::iter::once(&self.z_1)
-                        .chain(held)
-                        .chain(source)
-                        .chain(&self.conditions)
-                        .chain(beside)
-                        .map(Tensor::as_slice)
-                        .collect();
-                    checkpoint::fingerprint(&tables)
-                }),
+                sha256: self.fingerprint(),
             },
         }
+    }
+
+    /// SHA-256 of all tables that the training sees, in the network's units.
+    pub(super) fn fingerprint(&self) -> &str {
+        self.fingerprint.get_or_init(|| {
+            let source = self.pairs.as_ref().and_then(|pairs| pairs.pairing.x_0.as_ref());
+            let held = self.validation.as_ref().map(|validation| validation.held());
+            let beside = self.validation.as_ref().and_then(|validation| validation.conditions());
+            let tables: Vec<&[f32]> = std::iter::once(&self.z_1)
+                .chain(held)
+                .chain(source)
+                .chain(&self.conditions)
+                .chain(beside)
+                .map(Tensor::as_slice)
+                .collect();
+            checkpoint::fingerprint(&tables)
+        })
     }
 
     /// Looks for the first setting that differs.

@@ -201,6 +201,9 @@ pub(crate) struct TrainArgs {
     /// File for the course of the training, JSON lines: at most about 1000 of its steps
     #[arg(long, value_name = "FILE.jsonl")]
     pub(crate) log: Option<PathBuf>,
+    /// All of these as the text of a file for `--config`.
+    #[arg(skip)]
+    pub(crate) settings: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -355,6 +358,9 @@ pub(crate) struct SolverArgs {
 pub(crate) struct InfoArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
+    /// Print the file with which `train --config` repeats the training
+    #[arg(long, id = "settings", conflicts_with = "json")]
+    pub(crate) config: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 
+use anyhow::bail;
 use comfy_table::{Table, presets};
 use pushforward::data::Standardize;
 use pushforward::{Error, Flow, Simd, SimdLevel, checkpoint};
@@ -14,12 +15,30 @@ pub(crate) fn run(args: &InfoArgs, common: &Common) -> anyhow::Result<()> {
     let bytes =
         std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.clone(), source })?;
     let flow = Flow::from_bytes(&bytes, path)?;
+    if args.config {
+        return settings(&flow, args);
+    }
     let facts = facts(&flow, &bytes);
     if common.json {
         common.print_json(&facts)?;
     } else {
         print(&flow, &facts)?;
     }
+    Ok(())
+}
+
+/// Prints the file with which `train --config` repeats the training.
+fn settings(flow: &Flow, args: &InfoArgs) -> anyhow::Result<()> {
+    let model = args.model.display();
+    let known = flow.record().and_then(|record| Some((&record.version, record.settings.as_ref()?)));
+    let Some((version, settings)) = known else {
+        bail!(
+            "{model} does not hold the settings of its training: `train` did not make it, or an earlier version; without --config `info` says what is known"
+        );
+    };
+    let head = "repeats the training, on any number of threads";
+    writeln!(io::stdout(), "# {model}, made by pushforward {version}.")?;
+    write!(io::stdout(), "# `pushforward train --config THIS -o MODEL` {head}.\n{settings}")?;
     Ok(())
 }
 
@@ -62,7 +81,7 @@ fn print(flow: &Flow, facts: &Value) -> io::Result<()> {
     list.load_style(presets::NOTHING);
     let in_columns = ["header", "mean", "std", "constants", "training"];
     let training = facts["training"].as_object().into_iter().flatten();
-    let repeated = ["coupling", "simd"];
+    let repeated = ["coupling", "simd", "settings"];
     let training = training.filter(|(name, _)| !repeated.contains(&name.as_str()));
     let facts = facts.as_object().into_iter().flatten();
     for (name, value) in facts.filter(|(name, _)| !in_columns.contains(&name.as_str())) {

@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod bench;
+mod config;
 mod console;
 mod data;
 mod demo;
@@ -21,10 +22,10 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use pushforward::Error;
 
 use crate::args::{Args, Command};
+use crate::config::{Refused, Wrong};
 use crate::console::{Interrupted, Usage, listen, warn};
 
 const FAILED: u8 = 1;
@@ -33,9 +34,13 @@ const WRONG_USAGE: u8 = 2;
 const MOST_THREADS: usize = 1024;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match config::parse(std::env::args_os().collect()) {
         Ok(args) => args,
-        Err(error) => {
+        Err(Refused::Config(error)) => {
+            warn(format_args!("error: {error:#}"));
+            return ExitCode::from(status(&error));
+        }
+        Err(Refused::Usage(error)) => {
             let _ = error.print(); // a closed pipe has no reader to tell
             return if error.use_stderr() { ExitCode::from(WRONG_USAGE) } else { ExitCode::SUCCESS };
         }
@@ -89,7 +94,7 @@ fn status(error: &anyhow::Error) -> u8 {
     }
     match error.downcast_ref() {
         Some(Error::Setting { .. } | Error::Unknown { .. } | Error::Simd { .. }) => WRONG_USAGE,
-        _ if error.is::<Usage>() => WRONG_USAGE,
+        _ if error.is::<Usage>() || error.is::<Wrong>() => WRONG_USAGE,
         _ => FAILED,
     }
 }

@@ -5,13 +5,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use pushforward::file::AtomicFile;
 use serde_json::json;
 
-use crate::args::{Args, Common};
+use crate::args::Common;
+use crate::config::command;
 use crate::console::Usage;
 
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) struct ManArgs {
 /// Prints the script of a shell.
 pub(crate) fn completions(args: &CompletionsArgs, common: &Common) -> anyhow::Result<()> {
     refuse_json(common)?;
-    let mut command = Args::command();
+    let mut command = command();
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
@@ -80,7 +80,7 @@ struct Page {
 
 /// The page of the program, then one for each command.
 fn pages() -> io::Result<Vec<Page>> {
-    let mut program = Args::command().disable_help_subcommand(true);
+    let mut program = command().disable_help_subcommand(true);
     program.build(); // gives each command the common flags
     let page = |name: String, command: clap::Command| {
         let mut text = Vec::new();

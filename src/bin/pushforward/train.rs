@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use pushforward::data::{Standardize, Table};
 use pushforward::file::AtomicFile;
+use pushforward::flow::TrainingRecord;
 use pushforward::nn::{Adam, MlpShape};
 use pushforward::train::{Run, Standardization, Step};
 use pushforward::{AffinePath, Coupling, Error, Flow, Mlp, Rng, Trainer};
@@ -115,6 +116,8 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     }
     .go(run)?;
     let seconds = start.elapsed().as_secs_f64();
+    let record = flow.record().cloned().context("a trained model has a record")?;
+    let flow = flow.with_record(TrainingRecord { settings: Some(args.settings.clone()), ..record });
     flow.save(&args.output)?;
     if states.is_some() {
         remove(&state)?;
