@@ -23,6 +23,7 @@
 #[cfg(feature = "safetensors")]
 mod exchange;
 mod given;
+mod noisy;
 
 use std::ops::Range;
 use std::path::Path;
@@ -36,8 +37,8 @@ use crate::kernel::{Real, Simd, SimdLevel};
 use crate::likelihood::{self, Divergence, Scores};
 use crate::nn::{Adam, LrSchedule, Mlp, MlpShape};
 use crate::objective::{TimeSampling, TimeWeight};
-use crate::ode::{Reason, RowStats, Solver, Stats, Trajectory, euler_maruyama};
-use crate::path::{AffinePath, Diffused, Predicted, Prediction, Rescheduled, Scheduler, Transformed, Width};
+use crate::ode::{Solver, Stats, Trajectory};
+use crate::path::{AffinePath, Predicted, Prediction, Rescheduled, Scheduler, Transformed, Width};
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
@@ -412,48 +413,6 @@ impl Flow {
         self.with_drawn_conditions(rows, streams)?.decode(&x_0, solver)
     }
 
-    /// As [`Flow::sample_rows`] with noise on the way that keeps the marginals: dX = (u + (b²/2) grad log p_t) dt + b dW with
-    /// b_t = beta sqrt(sigma_t), by `steps` steps of Euler and Maruyama. Without noise, beta = 0, it is `euler`. // E30
-    ///
-    /// # Errors
-    /// As [`Flow::sample`]; [`Error::Setting`] for a beta that is negative or not finite, and where the score is not known from
-    /// the velocity: for a source or a coupling other than `normal` and `independent`, and for noise on the trained path.
-    pub fn sample_noisy<R: Real>(
-        &self,
-        rows: Range<usize>,
-        beta: f64,
-        steps: u32,
-        streams: Streams,
-        noise: Streams,
-    ) -> Result<Drawn<R>> {
-        let refused = |remedy| Err(Error::Setting { name: "noise", value: beta.to_string(), remedy });
-        if !(0.0..=1e3).contains(&beta) {
-            return refused("give a number from 0 to 1000");
-        }
-        if self.path.width != Width::None {
-            return refused(
-                "the model was trained with noise on the way: its score does not follow from its velocity",
-            );
-        }
-        if self.record.as_ref().is_some_and(|record| record.coupling != Coupling::Independent) {
-            return refused(
-                "the score follows from the velocity only if source and target were paired independently",
-            );
-        }
-        let first = rows.start;
-        let x_0 = self.draw_source(rows.clone(), streams)?;
-        let diffused = Diffused { scheduler: self.scheduler(), beta };
-        let bound = self.with_drawn_conditions(rows, streams)?;
-        bound.check_given(x_0.rows())?;
-        let x_1 = bound.with_field(&self.velocity, |field| {
-            let drift = Transformed::new(field, diffused);
-            euler_maruyama(&drift, &|t| diffused.noise(t), &x_0, 0.0..1.0, steps, noise, first)
-        })?;
-        let row = RowStats { nfe: steps.into(), accepted: steps.into(), rejected: 0, reason: Reason::Done };
-        let stats = Stats { rows: x_1.rows() as u64, ..Stats::of(&[row]) };
-        Ok(Drawn { x: self.standardize.to_data(&x_1)?, stats })
-    }
-
     /// Finds the row of the source of each row of x, [N, d]: x_0 = psi_1^-1(x_1), by the flow backwards. // E1
     ///
     /// # Errors
@@ -491,7 +450,9 @@ impl Flow {
         Ok(Drawn { x: self.standardize.to_data(&solution.x)?, stats: solution.stats })
     }
 
-    /// The way of samples from source to target at `intervals` + 1 equally spaced times, in the units of the data.
+    /// The way of samples from source to target at `intervals` + 1 equally spaced times, in the units of the data. The last ones
+    /// are the bits that [`Flow::sample_rows`] gives; a solver that chooses its steps makes the same ones
+    /// ([`Solver::trajectory`]).
     ///
     /// # Errors
     /// As [`Flow::sample`]; [`Error::Setting`] if `intervals` does not divide the fixed steps of a solver.
@@ -506,7 +467,7 @@ impl Flow {
         self.with_drawn_conditions(rows, streams)?.trajectory_from(&x_0, intervals, solver)
     }
 
-    /// As [`Flow::trajectory`] for given rows of the source, [N, d'] as in [`Encoded`].
+    /// As [`Flow::trajectory`] for given rows of the source, [N, d'] as in [`Encoded`]; it ends where [`Flow::decode`] does.
     ///
     /// # Errors
     /// Those of [`Flow::decode`]; [`Error::Setting`] if `intervals` does not divide the fixed steps of a solver.

@@ -8,7 +8,7 @@ use crate::closed_form::GaussianFlow;
 use crate::error::Result;
 use crate::field::VectorField;
 use crate::kernel::Real;
-use crate::ode::euler_maruyama;
+use crate::ode::EulerMaruyama;
 use crate::path::{
     AffinePath, Coefficients, Diffused, Linear, Prediction, Rescheduled, Scheduler, Terms, Transform,
     Transformed, Width,
@@ -37,7 +37,7 @@ const WIDTH: Place = Place::of("src/path/width.rs", include_str!("../path/width.
 const NOISE: Place =
     Place::of("src/path/change.rs", include_str!("../path/change.rs"), "impl Transform for Diffused");
 const WALK: Place =
-    Place::of("src/ode/maruyama.rs", include_str!("../ode/maruyama.rs"), "pub fn euler_maruyama");
+    Place::of("src/ode/maruyama.rs", include_str!("../ode/maruyama.rs"), "pub struct EulerMaruyama");
 
 const SCHEDULERS: [Scheduler; 7] = [
     Scheduler::CondOt,
@@ -364,7 +364,8 @@ fn noisy_samples<R: Real>(wrong: impl Fn(f64, usize) -> f64) -> Result<Finding> 
     let rounded = Rounded(&velocity);
     let field = Transformed::new(&rounded, diffused);
     let noise = |t: f64| diffused.noise(t);
-    let end = euler_maruyama(&field, &noise, &x, 0.0..1.0, STEPS, rng.fork(Purpose::Noise), 0)?;
+    let walk = EulerMaruyama { steps: STEPS, streams: rng.fork(Purpose::Noise), first_row: 0 };
+    let end = walk.solve(&field, &noise, &x, 0.0..1.0)?;
     // What the steps make of N(0, 1): a chain of linear maps and noise.
     let (mut mean, mut variance) = (0.0, 1.0);
     let h = 1.0 / f64::from(STEPS);

@@ -56,16 +56,34 @@ pub(super) fn write_names(out: &mut impl Write, names: &[String]) -> io::Result<
     out.write_all(&line)
 }
 
-/// Writes rows without a header. Their texts are made in parallel and written in order.
+/// Writes rows without a header.
 pub(super) fn write_rows<R: Real>(out: &mut impl Write, values: &Tensor<R>) -> io::Result<()> {
-    let rows_in_part = (NUMBERS_IN_PART / values.cols().max(1)).max(1);
-    let parts = values.rows().div_ceil(rows_in_part);
+    write_lines(out, values.rows(), values.cols(), |i, text| write_row(text, values.row(i)))
+}
+
+/// Writes lines of about `cols` numbers, each as `line` puts it. Their texts are made in parallel and written in order.
+pub(super) fn write_lines(
+    out: &mut impl Write,
+    lines: usize,
+    cols: usize,
+    line: impl Fn(usize, &mut String) -> fmt::Result + Sync,
+) -> io::Result<()> {
+    let lines_in_part = (NUMBERS_IN_PART / cols.max(1)).max(1);
+    let parts = lines.div_ceil(lines_in_part);
+    let text = |lines: Range<usize>| {
+        let mut text = String::with_capacity(lines.len() * (cols * USUAL_DIGITS + 1));
+        for i in lines {
+            line(i, &mut text)?;
+            text.push('\n');
+        }
+        Ok(text)
+    };
     for first in (0..parts).step_by(PARTS_AT_A_TIME) {
         let texts: Vec<String> = (first..parts.min(first + PARTS_AT_A_TIME))
             .into_par_iter()
-            .map(|part| text(values, part * rows_in_part..values.rows().min((part + 1) * rows_in_part)))
+            .map(|part| text(part * lines_in_part..lines.min((part + 1) * lines_in_part)))
             .collect::<std::result::Result<_, _>>()
-            .map_err(io::Error::other)?;
+            .map_err(|error: fmt::Error| io::Error::other(error))?;
         for text in texts {
             out.write_all(text.as_bytes())?;
         }
@@ -73,25 +91,21 @@ pub(super) fn write_rows<R: Real>(out: &mut impl Write, values: &Tensor<R>) -> i
     Ok(())
 }
 
-/// Some of the rows as lines.
-fn text<R: Real>(values: &Tensor<R>, rows: Range<usize>) -> std::result::Result<String, fmt::Error> {
-    let mut text = String::with_capacity(rows.len() * (values.cols() * USUAL_DIGITS + 1));
-    for i in rows {
-        for (j, &x) in values.row(i).iter().enumerate() {
-            if j > 0 {
-                text.push(',');
-            }
-            let magnitude = x.to_f64().abs();
-            // Both are shortest round-trip digits; `Debug` adds the exponent where it is shorter.
-            if PLAIN.contains(&magnitude) || magnitude <= 0.0 {
-                write!(text, "{x}")?;
-            } else {
-                write!(text, "{x:?}")?;
-            }
+/// The numbers of a row, with commas between them.
+pub(super) fn write_row<R: Real>(text: &mut String, row: &[R]) -> fmt::Result {
+    for (j, &x) in row.iter().enumerate() {
+        if j > 0 {
+            text.push(',');
         }
-        text.push('\n');
+        let magnitude = x.to_f64().abs();
+        // Both are shortest round-trip digits; `Debug` adds the exponent where it is shorter.
+        if PLAIN.contains(&magnitude) || magnitude <= 0.0 {
+            write!(text, "{x}")?;
+        } else {
+            write!(text, "{x:?}")?;
+        }
     }
-    Ok(text)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod bounds;
 mod column;
 mod columns;
 mod condition;
+mod courses;
 #[cfg(feature = "csv")]
 mod csv;
 #[cfg(feature = "csv")]

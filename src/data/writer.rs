@@ -35,6 +35,16 @@ pub enum Shape {
         /// Number of rows, if it is known.
         rows: Option<usize>,
     },
+    /// [rows, times, cols]: each row at several times; in CSV one line for each of them, with the columns `sample` and `t`
+    /// before those of the row ([`TableWriter::push_courses`]).
+    Courses {
+        /// Number of rows, if it is known.
+        rows: Option<usize>,
+        /// Number of times.
+        times: usize,
+        /// Number of columns of a row.
+        cols: usize,
+    },
 }
 
 impl Shape {
@@ -42,15 +52,15 @@ impl Shape {
     #[must_use]
     pub fn rows(self) -> Option<usize> {
         match self {
-            Self::Matrix { rows, .. } | Self::Vector { rows } => rows,
+            Self::Matrix { rows, .. } | Self::Vector { rows } | Self::Courses { rows, .. } => rows,
         }
     }
 
-    /// Number of columns: 1 of a vector.
+    /// Number of columns of a row: 1 of a vector.
     #[must_use]
     pub fn cols(self) -> usize {
         match self {
-            Self::Matrix { cols, .. } => cols,
+            Self::Matrix { cols, .. } | Self::Courses { cols, .. } => cols,
             Self::Vector { .. } => 1,
         }
     }
@@ -60,6 +70,7 @@ impl Shape {
         match self {
             Self::Matrix { cols, .. } => vec![rows, cols],
             Self::Vector { .. } => vec![rows],
+            Self::Courses { times, cols, .. } => vec![rows, times, cols],
         }
     }
 }
@@ -85,15 +96,15 @@ impl Shape {
 #[derive(Debug)]
 pub struct TableWriter<R: Real = f32> {
     path: PathBuf,
-    out: Out,
-    format: Format,
-    shape: Shape,
+    pub(super) out: Out,
+    pub(super) format: Format,
+    pub(super) shape: Shape,
     written: usize,
     precision: PhantomData<R>,
 }
 
 #[derive(Debug)]
-enum Out {
+pub(super) enum Out {
     File(AtomicFile),
     Standard(BufWriter<Stdout>),
 }
@@ -139,15 +150,24 @@ impl<R: Real> TableWriter<R> {
     /// Writes the next rows.
     ///
     /// # Errors
-    /// [`Error::Dimension`] for another number of columns, or more rows than were announced;
+    /// [`Error::Dimension`] for another number of columns, more rows than were announced, or if courses were announced;
     /// [`Error::Io`] as in [`create`](Self::create).
     pub fn push(&mut self, values: &Tensor<R>) -> Result<()> {
-        values.check_cols("columns to write", self.shape.cols(), "write the columns that were announced")?;
-        self.written += values.rows();
-        if let Some(rows) = self.shape.rows().filter(|&rows| self.written > rows) {
-            return Err(self.miscounted(rows));
+        if let Shape::Courses { times, .. } = self.shape {
+            return Err(wrong_times(times, 1));
         }
+        values.check_cols("columns to write", self.shape.cols(), "write the columns that were announced")?;
+        self.counts(values.rows())?;
         self.append(values).map_err(|source| self.refused(source))
+    }
+
+    /// Counts rows that are about to be written.
+    pub(super) fn counts(&mut self, rows: usize) -> Result<()> {
+        self.written += rows;
+        match self.shape.rows().filter(|&rows| self.written > rows) {
+            Some(rows) => Err(self.miscounted(rows)),
+            None => Ok(()),
+        }
     }
 
     /// Puts the file in its place.
@@ -171,6 +191,10 @@ impl<R: Real> TableWriter<R> {
 
     fn begin(&mut self, header: Option<&[String]>) -> io::Result<()> {
         match (self.format, header) {
+            #[cfg(feature = "csv")]
+            (Format::Csv, names) if matches!(self.shape, Shape::Courses { .. }) => {
+                super::csv_text::write_names(&mut self.out, &super::courses::names(names, self.shape.cols()))
+            }
             #[cfg(feature = "csv")]
             (Format::Csv, Some(names)) => super::csv_text::write_names(&mut self.out, names),
             #[cfg(feature = "csv")]
@@ -210,9 +234,15 @@ impl<R: Real> TableWriter<R> {
         }
     }
 
-    fn refused(&self, source: io::Error) -> Error {
+    pub(super) fn refused(&self, source: io::Error) -> Error {
         Error::Io { action: "write", path: self.path.clone(), source }
     }
+}
+
+/// The error for another number of times than was announced.
+pub(super) fn wrong_times(expected: usize, found: usize) -> Error {
+    let remedy = "write rows by `push`, courses by `push_courses`, with the times that were announced";
+    Error::Dimension { what: "times of a row to write", expected, found, remedy }
 }
 
 impl Write for Out {

@@ -34,7 +34,7 @@ mod tolerance;
 
 pub use adaptive::AdaptiveIntegration;
 pub use integration::Integration;
-pub use maruyama::euler_maruyama;
+pub use maruyama::EulerMaruyama;
 pub use method::Method;
 pub use solution::{Reason, RowStats, Solution, Stats, Trajectory};
 pub use solve::ROWS_PER_BLOCK;

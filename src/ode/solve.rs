@@ -95,15 +95,8 @@ impl Solver {
         F: VectorField<R> + ?Sized,
     {
         let plan = self.plan(field, x, &t)?;
-        let refused = |value, remedy| Err(Error::Setting { name: "trajectory", value, remedy });
-        if intervals == 0 {
-            return refused("0".into(), "take at least 1 interval");
-        }
+        check_intervals(intervals, if let Plan::Fixed(steps) = plan { steps } else { intervals })?;
         let blocks = match plan {
-            Plan::Fixed(steps) if !steps.is_multiple_of(intervals) => {
-                let remedy = "take a number of intervals that divides the number of steps";
-                return refused(format!("{intervals} with {steps} steps"), remedy);
-            }
             Plan::Fixed(steps) => blocks(x, |first, rows| {
                 let mut run = Integration::new(self, field, rows, t.clone())?.first_row(first);
                 let mut kept = vec![run.x().clone()];
@@ -131,9 +124,22 @@ impl Solver {
     }
 }
 
+/// Looks whether there are intervals, and a whole number of steps in each.
+pub(super) fn check_intervals(intervals: u32, steps: u32) -> Result<()> {
+    let refused = |value, remedy| Err(Error::Setting { name: "trajectory", value, remedy });
+    if intervals == 0 {
+        return refused("0".into(), "take at least 1 interval");
+    }
+    if !steps.is_multiple_of(intervals) {
+        let remedy = "take a number of intervals that divides the number of steps";
+        return refused(format!("{intervals} with {steps} steps"), remedy);
+    }
+    Ok(())
+}
+
 /// Hands each block of rows to `run`, with the number of its first row; the results in the order of the blocks, or the
 /// first error in that order.
-fn blocks<R: Real, T: Send>(
+pub(super) fn blocks<R: Real, T: Send>(
     x: &Tensor<R>,
     run: impl Fn(usize, Tensor<R>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
@@ -158,7 +164,7 @@ pub(super) fn time(t: &Range<f64>, share: f64) -> f64 {
 }
 
 /// Puts blocks of rows together again, into the shape of `like`.
-fn join<'a, R: Real>(like: &Tensor<R>, blocks: impl Iterator<Item = &'a Tensor<R>>) -> Tensor<R> {
+pub(super) fn join<'a, R: Real>(like: &Tensor<R>, blocks: impl Iterator<Item = &'a Tensor<R>>) -> Tensor<R> {
     let mut joined = Tensor::zeros(like.rows(), like.cols());
     let mut rest = joined.as_mut_slice();
     for block in blocks {

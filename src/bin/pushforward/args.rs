@@ -217,14 +217,14 @@ pub(crate) struct ReadArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("which rows").required(true).args(["n", "rows", "source"])))]
+#[command(group(ArgGroup::new("which rows").required(true).multiple(true).args(["n", "rows", "source"])))]
 pub(crate) struct SampleArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
     /// Number of rows
-    #[arg(short, value_name = "N", value_parser = at_least_one)]
+    #[arg(short, value_name = "N", value_parser = at_least_one, conflicts_with_all = ["rows", "source"])]
     pub(crate) n: Option<usize>,
-    /// Rows A to B - 1 of the one sequence that belongs to the seed
+    /// Rows A to B - 1 of the one sequence that belongs to the seed, or of the table --source
     #[arg(long, value_name = "A..B", value_parser = range)]
     pub(crate) rows: Option<Range<usize>>,
     /// Push the rows of this table forward, in the units of the source, as `encode` writes them
@@ -239,6 +239,11 @@ pub(crate) struct SampleArgs {
     /// Add noise on the way, this much at its start, so that the laws stay the same; in --steps equal steps
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, conflicts_with = "source")]
     pub(crate) noise: Option<f64>,
+    /// Write each row at K + 1 equally spaced times from t = 0 to 1, of which the last is the sample: NPY of shape [N, K + 1, d],
+    /// CSV with the columns `sample` and `t` before those of the data. Chosen steps find the times within them; K divides
+    /// fixed ones
+    #[arg(long, value_name = "K")]
+    pub(crate) trajectory: Option<NonZeroU32>,
     #[command(flatten)]
     pub(crate) solver: SolverArgs,
 }

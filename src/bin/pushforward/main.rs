@@ -17,6 +17,7 @@ mod memory;
 mod sample;
 mod score;
 mod train;
+mod trajectory;
 
 use std::io;
 use std::process::ExitCode;
