@@ -17,16 +17,16 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use assert_cmd::cargo::cargo_bin;
 use tempfile::TempDir;
 
-const FEW: usize = 20_000;
+/// More than a chunk: 65,536 rows are drawn, 131,072 read at a time.
+const FEW: usize = 140_000;
 const MANY: usize = 2_000_000;
 
 /// Rows that are left in the program when its memory is looked at: at 8 bytes or more they are more than the 64 KiB that
 /// a pipe holds, so that it cannot have ended.
 const LAST_ROWS: usize = 10_000;
 
-/// The most that a hundred times as many rows may add: few are less than a chunk (65,536 rows are drawn, 131,072 read at a
-/// time), of many one chunk is written while the next is drawn; that is 6 MiB. The many rows themselves would add 16 MB in
-/// f32, and so would their scores.
+/// The most that fourteen times as many rows may add to what the chunks of few take: where the system puts them. The rows
+/// that are more would add 15 MB in f32, and so would their scores.
 const GROWTH: u64 = 8 << 20;
 
 /// What the training of 3 -> 512 x 4 -> 2 may take with batches of 4096 rows: values, slopes and cotangents of
@@ -95,7 +95,7 @@ fn bytes(count: usize) -> impl FnOnce(&mut BufReader<ChildStdout>) {
 
 #[track_caller]
 fn assert_constant(what: &str, few: u64, many: u64) {
-    assert!(many < few + GROWTH, "{what}: {few} bytes for {FEW} rows, {many} for {MANY}");
+    assert!(many < few + GROWTH, "{what}: {few} bytes for few rows, {many} for many");
 }
 
 #[test]
@@ -109,6 +109,18 @@ fn samples_need_no_memory() {
         folder.peak(&line, bytes(8 * (n - LAST_ROWS)))
     };
     assert_constant("samples as NPY", npy(FEW), npy(MANY));
+}
+
+#[test]
+fn trajectories_need_no_memory() {
+    let folder = Folder::new();
+    symlink("/dev/stdout", folder.path("x.npy")).unwrap();
+    // 20 times of two columns, 160 bytes a row: chunks are of 26,214 rows, 4 MB. The rows that are more would be 138 MB.
+    let peak = |n: usize| {
+        let line = format!("sample m.pf -n {n} --solver euler --steps 19 --trajectory 19 -o x.npy");
+        folder.peak(&line, bytes(160 * (n - LAST_ROWS)))
+    };
+    assert_constant("trajectories", peak(FEW), peak(MANY / 2));
 }
 
 #[test]
@@ -141,6 +153,34 @@ fn scores_need_no_memory() {
     };
     assert_constant("scores of a pipe", piped("few.csv"), piped("many.csv"));
     assert_eq!(fs::metadata(folder.path("scores.npy")).unwrap().len(), 128 + 8 * MANY as u64);
+}
+
+#[test]
+fn encoding_needs_no_memory() {
+    let folder = Folder::new();
+    for (n, name) in [(FEW, "few"), (MANY, "many")] {
+        folder.run(&format!("data toy:rings:{n} -o {name}.npy"));
+    }
+    folder.run(&format!("data toy:rings:{MANY} -o many.csv"));
+    folder.run(&format!("data toy:rings:{FEW} -o few.csv"));
+    let encode = "--solver euler --steps 1";
+    let of = |data: &str, more: &str, n: usize| {
+        folder.peak(&format!("encode m.pf {data} {encode} {more}"), lines(n))
+    };
+    assert_constant("x_0 of CSV", of("few.csv", "", FEW), of("many.csv", "", MANY));
+    assert_constant("x_0 of NPY, checked", of("few.npy", "--check", FEW), of("many.npy", "--check", MANY));
+    // As NPY, the rows of which were announced.
+    symlink("/dev/stdout", folder.path("x.npy")).unwrap();
+    let npy = |n: usize| {
+        let line = format!("encode m.pf toy:rings:{n} {encode} --rows 0..{n} -o x.npy");
+        folder.peak(&line, bytes(8 * (n - LAST_ROWS)))
+    };
+    assert_constant("x_0 of a toy as NPY", npy(FEW), npy(MANY));
+    // And back.
+    folder.run(&format!("encode m.pf few.npy {encode} -o few_0.npy"));
+    folder.run(&format!("encode m.pf many.npy {encode} -o many_0.npy"));
+    let back = |x_0: &str, n: usize| folder.peak(&format!("sample m.pf --source {x_0} {encode}"), lines(n));
+    assert_constant("samples from x_0", back("few_0.npy", FEW), back("many_0.npy", MANY));
 }
 
 #[test]
