@@ -30,7 +30,7 @@ use std::path::Path;
 
 use crate::checkpoint::{self, Contents, Kind, Loaded};
 use crate::coupling::Coupling;
-use crate::data::Standardize;
+use crate::data::{Conditions, Layout, Standardize};
 use crate::error::{Error, Result};
 use crate::field::DifferentiableField;
 use crate::kernel::{Real, Simd, SimdLevel};
@@ -126,6 +126,8 @@ pub struct Flow {
     source_units: Option<Standardize>,
     standardize: Standardize,
     header: Option<Vec<String>>,
+    /// The table that its data and conditions are columns of, if it is not their numbers as they are.
+    layout: Option<Layout>,
     conditional: Option<Conditional>,
     /// The conditions of the rows that are asked for.
     given: Option<Bound>,
@@ -144,6 +146,8 @@ struct Stored {
     source_units: Option<Standardize>,
     standardize: Standardize,
     header: Option<Vec<String>>,
+    #[serde(default)]
+    layout: Option<Layout>,
     #[serde(default)]
     conditional: Option<Conditional>,
     record: Option<TrainingRecord>,
@@ -183,6 +187,7 @@ impl Flow {
             source_units: None,
             standardize,
             header: None,
+            layout: None,
             conditional: None,
             given: None,
             record: None,
@@ -240,6 +245,42 @@ impl Flow {
             });
         }
         Ok(Self { header, ..self })
+    }
+
+    /// The same flow for rows of a table: its data are the numbers that the layout's data columns are turned into, its conditions
+    /// the layout's conditions. The names of its data become those of these numbers ([`Schema::names_of_numbers`]).
+    ///
+    /// [`Schema::names_of_numbers`]: crate::data::Schema::names_of_numbers
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if these are not as many numbers as the flow's data have columns, [`Error::Setting`] if its conditions
+    /// are others.
+    pub fn with_layout(self, layout: Layout) -> Result<Self> {
+        let (expected, found) = (self.dim(), layout.data().width());
+        if expected != found {
+            let remedy = "give the layout of the table that it was trained on";
+            return Err(Error::Dimension { what: "numbers of the layout's data", expected, found, remedy });
+        }
+        if self.conditions().map_or(&[][..], Conditions::columns) != layout.condition_columns() {
+            return Err(Error::Setting {
+                name: "layout",
+                value: "with other conditions than the flow".into(),
+                remedy: "make the conditions of the layout's (`Layout::condition_columns`)",
+            });
+        }
+        let header = layout.header().map(|_| layout.data().names_of_numbers());
+        Ok(Self { header, layout: Some(layout), ..self })
+    }
+
+    /// The table that its rows are of: that of [`Flow::with_layout`], or of its numbers as they are.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if two columns have the same name.
+    pub fn layout(&self) -> Result<Layout> {
+        match &self.layout {
+            Some(layout) => Ok(layout.clone()),
+            None => Layout::of_numbers(self.header(), self.dim()),
+        }
     }
 
     /// The same flow with the record of its training.
@@ -618,6 +659,7 @@ impl Flow {
             source_units: self.source_units.clone(),
             standardize: self.standardize.clone(),
             header: self.header.clone(),
+            layout: self.layout.clone(),
             conditional: self.conditional.clone(),
             record: self.record.clone(),
         }
@@ -633,7 +675,8 @@ impl Flow {
     }
 
     fn build(stored: Stored, parameters: Vec<f32>) -> Result<Self> {
-        let Stored { shape, path, source, source_units, standardize, header, conditional, record } = stored;
+        let Stored { shape, path, source, source_units, standardize, header, layout, conditional, record } =
+            stored;
         path.check()?;
         let velocity = Mlp::from_parameters(shape, parameters)?;
         let flow = Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
@@ -646,6 +689,10 @@ impl Flow {
         };
         let flow = match conditional {
             Some(conditional) => flow.with_conditional(conditional)?,
+            None => flow,
+        };
+        let flow = match layout {
+            Some(layout) => flow.with_layout(layout)?,
             None => flow,
         };
         Ok(Self { record, ..flow })

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::nearest::no_such;
 use super::table::{Missing, ReadOptions, bad_table, no_rows};
+use super::texts::{Reading, Unknown};
 use crate::error::{Error, Result};
 
 /// Characters of a cell that a message repeats.
@@ -15,6 +17,9 @@ const LISTED_CHARS: usize = 400;
 pub(super) enum Cell {
     Number(f64),
     Missing,
+    /// No number but a text; where numbers alone are read, what is wrong with it and what to do.
+    #[cfg_attr(not(feature = "csv"), expect(dead_code, reason = "NPY holds numbers"))]
+    Text(&'static str),
     /// Nothing that can be used: what is wrong with it and what to do.
     Unusable(&'static str),
 }
@@ -41,6 +46,8 @@ pub(super) struct Columns {
     cols: usize,
     /// The places in the file of the columns that are taken; `None` for all of them in order.
     picked: Option<Vec<usize>>,
+    /// How the cells of each column that is taken are read; empty where all are numbers.
+    readings: Vec<Reading>,
     dropped: usize,
 }
 
@@ -56,8 +63,9 @@ impl Columns {
             let found = format!("two columns are called `{name}`");
             return Err(bad_table(file, found, "give every column a name of its own"));
         }
+        let (file, missing) = (file.into(), options.missing);
         let mut columns =
-            Self { file: file.into(), missing: options.missing, header, cols, picked: None, dropped: 0 };
+            Self { file, missing, header, cols, picked: None, readings: Vec::new(), dropped: 0 };
         if let Some(wanted) = &options.columns {
             columns.pick(wanted)?;
         }
@@ -80,7 +88,30 @@ impl Columns {
             self.header = Some(wanted.to_vec());
         }
         self.picked = Some(places.into_iter().map(|place| self.in_file(place)).collect());
+        self.readings.clear();
         Ok(())
+    }
+
+    /// Reads the columns that are taken in these ways from now on, one for each.
+    pub(super) fn read_as(&mut self, readings: Vec<Reading>) {
+        self.readings = readings;
+    }
+
+    /// What was found out about each column, if ways to read them were given.
+    pub(super) fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
+    /// The names of the columns that are taken: their own, or `x1`, `x2`, ...
+    pub(super) fn names(&self) -> Vec<String> {
+        self.header.clone().unwrap_or_else(|| numbered(self.count()))
+    }
+
+    /// The place of a name among the columns that are taken, or the error that names the nearest.
+    pub(super) fn place_of(&self, name: &str) -> Result<usize> {
+        let names = self.names();
+        let place = names.iter().position(|known| known == name);
+        place.ok_or_else(|| no_such("column", name, names.iter().map(String::as_str)))
     }
 
     /// How many columns are taken.
@@ -121,17 +152,41 @@ impl Columns {
         let mut complete = true;
         for k in 0..self.count() {
             let column = self.in_file(k);
-            let remedy = match cell(column) {
-                Cell::Number(x) => {
+            let found = cell(column);
+            let reading = self.readings.get_mut(k);
+            let remedy = match (found, reading) {
+                (Cell::Number(x), None | Some(Reading::Numbers)) => {
                     out.push(x);
                     continue;
                 }
-                Cell::Missing if self.missing == Missing::Drop => {
+                (Cell::Number(x), Some(reading @ Reading::Undecided)) => {
+                    *reading = Reading::Numbers;
+                    out.push(x);
+                    continue;
+                }
+                (Cell::Missing, _) if self.missing == Missing::Drop => {
                     complete = false;
                     continue;
                 }
-                Cell::Missing => "is missing: fill it in, or leave such rows out (`--missing drop`)",
-                Cell::Unusable(remedy) => remedy,
+                (Cell::Missing, _) => "is missing: fill it in, or leave such rows out (`--missing drop`)",
+                (Cell::Number(_), Some(Reading::Texts(texts))) if !texts.may_be_numbers() => {
+                    "is a number, and those above are texts: mend them (is the first line a header?), or call the column categorical (`--categorical`)"
+                }
+                (Cell::Text(_), Some(reading @ (Reading::Undecided | Reading::Texts(_))))
+                | (Cell::Number(_), Some(reading @ Reading::Texts(_))) => {
+                    let (line, text) = place(column);
+                    match reading.number(&text) {
+                        Ok(number) => {
+                            out.push(number);
+                            continue;
+                        }
+                        Err(unknown) => return Err(self.refused(k, line, text, unknown)),
+                    }
+                }
+                (Cell::Text(_), Some(Reading::Numbers)) => {
+                    "is not a number, as those above are: mend it, or call the column categorical (`--categorical`)"
+                }
+                (Cell::Text(remedy), None) | (Cell::Unusable(remedy), _) => remedy,
             };
             let (line, text) = place(column);
             return Err(Error::Cell {
@@ -147,6 +202,24 @@ impl Columns {
             self.dropped += 1;
         }
         Ok(complete)
+    }
+
+    /// The error of a text that has no number.
+    fn refused(&self, k: usize, line: u64, text: String, unknown: Unknown) -> Error {
+        match unknown {
+            Unknown::TooMany => {
+                let most = super::Column::MOST_CATEGORIES;
+                let found = format!("column {} has more than {most} different texts", self.name(k));
+                bad_table(&self.file, found, "leave it out (`--columns`), or bring its texts into groups")
+            }
+            Unknown::Nearest(nearest) => Error::Category {
+                file: self.file.clone(),
+                line,
+                column: self.name(k),
+                text: shortened(&text, QUOTED_CHARS),
+                nearest: shortened(&nearest, QUOTED_CHARS),
+            },
+        }
     }
 
     /// The error of a file of which no row was taken.

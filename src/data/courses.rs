@@ -78,13 +78,13 @@ impl<R: Real> TableWriter<R> {
             Format::Csv => {
                 use super::csv_text::{write_lines, write_row};
                 use std::fmt::Write as _;
-                let cols = self.shape.cols() + 2;
+                let (cols, texts) = (self.shape.cols() + 2, &self.texts);
                 write_lines(&mut self.out, rows * t.len(), cols, |line, text| {
                     let (i, k) = (line / t.len(), line % t.len());
                     write!(text, "{},", first + i)?;
-                    write_row(text, &t[k..=k])?;
+                    write_row(text, &t[k..=k], &[])?;
                     text.push(',');
-                    write_row(text, x[k].row(i))
+                    write_row(text, x[k].row(i), texts)
                 })
             }
             Format::Npy => {

@@ -98,10 +98,7 @@ impl<'a> CsvRows<'a> {
         check_columns(file, cols)?;
         let numbers = Numbers { separator, mark: Shared::new(None) };
         let is_header = options.header == Header::Detect
-            && records
-                .record
-                .iter()
-                .any(|text| matches!(numbers.parse(text), Cell::Unusable(TEXT | TEXT_WITH_COMMAS)));
+            && records.record.iter().any(|text| matches!(numbers.parse(text), Cell::Text(_)));
         let header = if is_header { Some(names(&records.record, file)?) } else { None };
         let columns = Columns::new(file, options, header, cols)?;
         numbers.mark.set(None); // a name is no number
@@ -312,7 +309,7 @@ impl Numbers {
             parse(text, TEXT_WITH_COMMAS)
         } else if text.contains(&b'.') || text.iter().filter(|&&byte| byte == b',').count() > 1 {
             let number = text.iter().all(|byte| byte.is_ascii_digit() || b"+-.,".contains(byte));
-            Cell::Unusable(if number { THOUSANDS } else { TEXT_WITH_COMMAS })
+            if number { Cell::Unusable(THOUSANDS) } else { Cell::Text(TEXT_WITH_COMMAS) }
         } else {
             let text: Vec<u8> = text.iter().map(|&byte| if byte == b',' { b'.' } else { byte }).collect();
             parse(&text, TEXT_WITH_COMMAS)
@@ -333,7 +330,7 @@ fn parse(text: &[u8], no_number: &'static str) -> Cell {
         return Cell::Missing;
     }
     match std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()) {
-        None => Cell::Unusable(no_number),
+        None => Cell::Text(no_number),
         Some(x) if x.is_infinite() && text.iter().any(u8::is_ascii_digit) => {
             Cell::Unusable("is beyond the range of f64, which ends at 1.8e308: scale the column")
         }

@@ -44,7 +44,7 @@ pub fn write_csv<R: Real>(
         assert!(names.len() == values.cols(), "a header needs one name for each column");
         write_names(out, names)?;
     }
-    write_rows(out, values)
+    write_rows(out, values, &[])
 }
 
 /// Writes the header line.
@@ -56,9 +56,22 @@ pub(super) fn write_names(out: &mut impl Write, names: &[String]) -> io::Result<
     out.write_all(&line)
 }
 
-/// Writes rows without a header.
-pub(super) fn write_rows<R: Real>(out: &mut impl Write, values: &Tensor<R>) -> io::Result<()> {
-    write_lines(out, values.rows(), values.cols(), |i, text| write_row(text, values.row(i)))
+/// A text as it stands in a cell: in quotes where it must be.
+pub(super) fn cell(text: &str) -> io::Result<String> {
+    let mut line = Vec::new();
+    // Beside another cell: alone, what is empty would be quoted.
+    write_names(&mut line, &[text.to_owned(), String::new()])?;
+    let line = String::from_utf8(line).map_err(io::Error::other)?;
+    Ok(line.trim_end_matches('\n').trim_end_matches(',').to_owned())
+}
+
+/// Writes rows without a header. A column that has `texts`, one for each of its numbers as [`cell`] makes it, is written as these.
+pub(super) fn write_rows<R: Real>(
+    out: &mut impl Write,
+    values: &Tensor<R>,
+    texts: &[Vec<String>],
+) -> io::Result<()> {
+    write_lines(out, values.rows(), values.cols(), |i, text| write_row(text, values.row(i), texts))
 }
 
 /// Writes lines of about `cols` numbers, each as `line` puts it. Their texts are made in parallel and written in order.
@@ -91,11 +104,20 @@ pub(super) fn write_lines(
     Ok(())
 }
 
-/// The numbers of a row, with commas between them.
-pub(super) fn write_row<R: Real>(text: &mut String, row: &[R]) -> fmt::Result {
+/// The cells of a row, with commas between them.
+pub(super) fn write_row<R: Real>(text: &mut String, row: &[R], texts: &[Vec<String>]) -> fmt::Result {
     for (j, &x) in row.iter().enumerate() {
         if j > 0 {
             text.push(',');
+        }
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what is no number of a text finds none, and is written as it is"
+        )]
+        if let Some(known) = texts.get(j).and_then(|texts| texts.get(x.to_f64() as usize)) {
+            text.push_str(known);
+            continue;
         }
         let magnitude = x.to_f64().abs();
         // Both are shortest round-trip digits; `Debug` adds the exponent where it is shorter.

@@ -14,6 +14,8 @@
 //! - NPY: versions 1 to 3, one or two dimensions, either order of bytes and of rows and columns; f4, f8,
 //!   integers (beyond 2^53 rounded to nearest) and booleans. Objects (pickles), structures, text,
 //!   complex numbers and half precision are refused.
+//! - Texts are read where they are expected: by [`TableReader::read_typed`], which finds out what columns hold, and by
+//!   [`TableReader::follow`], which knows it. A column of NPY or CSV that holds numbers may be declared to hold categories.
 //! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
 mod bounds;
@@ -25,7 +27,9 @@ mod courses;
 mod csv;
 #[cfg(feature = "csv")]
 mod csv_text;
+mod declared;
 mod kind;
+mod layout;
 mod nearest;
 mod npy;
 mod npy_header;
@@ -36,6 +40,7 @@ mod reader;
 mod schema;
 mod standardize;
 mod table;
+mod texts;
 pub mod toy;
 mod writer;
 
@@ -46,7 +51,9 @@ pub use condition::{ConditionColumn, ConditionKind, Conditions};
 pub use csv::read_csv;
 #[cfg(feature = "csv")]
 pub use csv_text::write_csv;
+pub use declared::Declared;
 pub use kind::Kind;
+pub use layout::Layout;
 pub use nearest::no_such;
 pub use npy::{read_npy, write_npy, write_npy_vector};
 pub use reader::TableReader;

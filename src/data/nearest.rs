@@ -16,10 +16,13 @@ const LETTERS: usize = 64;
 /// assert_eq!(error.to_string(), "there is no flag `stps`: the nearest is `steps`");
 /// ```
 pub fn no_such<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+    Error::Name { what, name: name.to_owned(), nearest: nearest(name, known).to_owned() }
+}
+
+/// The one of `known` that is nearest to `name`.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
     let wanted = letters(name);
-    let nearest =
-        known.into_iter().min_by_key(|known| distance(&wanted, &letters(known))).unwrap_or_default();
-    Error::Name { what, name: name.to_owned(), nearest: nearest.to_owned() }
+    known.into_iter().min_by_key(|known| distance(&wanted, &letters(known))).unwrap_or_default()
 }
 
 fn letters(name: &str) -> Vec<char> {

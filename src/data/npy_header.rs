@@ -70,6 +70,11 @@ impl Dtype {
         Some(Self { kind, width, big_endian })
     }
 
+    /// Whether it holds whole numbers only.
+    pub(super) fn is_integer(self) -> bool {
+        self.kind != Kind::Float
+    }
+
     /// Appends the numbers that these bytes hold; a rest of less than `width` bytes is no number.
     #[allow(clippy::cast_precision_loss, reason = "integers beyond 2^53 are rounded to nearest, as stated")]
     pub(super) fn decode(self, bytes: &[u8], out: &mut Vec<f64>) {

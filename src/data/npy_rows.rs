@@ -91,6 +91,11 @@ impl<'a> NpyRows<'a> {
         Ok((read, Columns::new(file, options, None, cols)?))
     }
 
+    /// Whether the numbers are stored as whole ones.
+    pub(super) fn are_integers(&self) -> bool {
+        self.decoder.dtype.is_integer()
+    }
+
     /// How many rows the header says there are.
     pub(super) fn count(&self) -> usize {
         self.rows

@@ -17,7 +17,9 @@ use std::path::Path;
 use super::columns::Columns;
 #[cfg(feature = "csv")]
 use super::csv::CsvRows;
+use super::declared::Declared;
 use super::npy_rows::NpyRows;
+use super::schema::Schema;
 use super::table::{Format, ReadOptions, Table, no_rows, unreadable};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -173,11 +175,49 @@ impl<'a> TableReader<'a> {
         Tensor::from_vec(values, rows, self.cols()).map(Some)
     }
 
+    /// Reads the columns as those of a schema from here on: a text as the number of its category.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if there are not as many columns as in the schema.
+    pub fn follow(&mut self, schema: &Schema) -> Result<()> {
+        let (expected, found) = (schema.columns().len(), self.cols());
+        if expected != found {
+            let remedy = "give a table with the columns of the schema";
+            return Err(Error::Dimension { what: "columns of the table", expected, found, remedy });
+        }
+        self.columns.read_as(super::declared::readings_of(schema));
+        Ok(())
+    }
+
+    /// Reads all rows that are left, and finds out what their columns hold: a column of CSV without any number holds
+    /// texts; one of whole numbers only, not all the same, is integer (in NPY: if it is stored so); what is declared goes before.
+    /// A text becomes the number of its category, of which the order is that of the alphabet, or of the numbers that they all are.
+    ///
+    /// # Errors
+    /// As [`Table::read`]; [`Error::Name`] if a column is declared that does not exist, [`Error::Setting`] for one that is declared
+    /// twice in different ways and for what [`Column`](super::Column) refuses, [`Error::Table`] for more categories than a column
+    /// may have.
+    pub fn read_typed(mut self, declared: &Declared) -> Result<(Table, Schema)> {
+        self.columns.read_as(declared.readings(&self.columns)?);
+        let is_stored_so = match &self.rows {
+            #[cfg(feature = "csv")]
+            Rows::Csv(_) => true,
+            Rows::Npy(rows) => rows.are_integers(),
+        };
+        let mut table = self.take_all()?;
+        let schema = declared.schema(&self.columns, &mut table.values, is_stored_so)?;
+        Ok((table, schema))
+    }
+
     /// Reads all rows that are left.
     ///
     /// # Errors
     /// As [`Table::read`], of which one is that there are none.
     pub fn read_all(mut self) -> Result<Table> {
+        self.take_all()
+    }
+
+    fn take_all(&mut self) -> Result<Table> {
         let mut values = Vec::new();
         let rows = self.fill(usize::MAX, &mut values)?;
         if rows == 0 {

@@ -214,16 +214,23 @@ impl Standardize {
     /// is an f32. Otherwise what the model gives should be written in f64.
     #[must_use]
     pub fn fits_f32(&self) -> bool {
+        (0..self.dim()).all(|j| self.column_fits_f32(j))
+    }
+
+    /// The same of one column.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    #[must_use]
+    pub fn column_fits_f32(&self, j: usize) -> bool {
         let (least, most) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
-        (0..self.dim()).all(|j| {
-            let (mean, std) = (self.mean[j].abs(), self.std[j]);
-            if self.varies(j) {
-                let in_range = mean + FARTHEST_STDS * std <= most && std * f32::ROUNDOFF >= least;
-                in_range && mean <= MAX_OFFSET_FOR_F32 * std
-            } else {
-                f32::from_f64(mean).to_f64().to_bits() == mean.to_bits()
-            }
-        })
+        let (mean, std) = (self.mean[j].abs(), self.std[j]);
+        if self.varies(j) {
+            let in_range = mean + FARTHEST_STDS * std <= most && std * f32::ROUNDOFF >= least;
+            in_range && mean <= MAX_OFFSET_FOR_F32 * std
+        } else {
+            f32::from_f64(mean).to_f64().to_bits() == mean.to_bits()
+        }
     }
 
     fn varies(&self, column: usize) -> bool {

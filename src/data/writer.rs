@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::npy::write_numbers;
 use super::npy_header::write_header;
+use super::schema::Schema;
 use super::table::{Format, bad_table};
 use crate::error::{Error, Result};
 use crate::file::AtomicFile;
@@ -99,6 +100,9 @@ pub struct TableWriter<R: Real = f32> {
     pub(super) out: Out,
     pub(super) format: Format,
     pub(super) shape: Shape,
+    /// What stands for the numbers of each column in CSV; nothing where they stand for themselves.
+    #[cfg(feature = "csv")]
+    pub(super) texts: Vec<Vec<String>>,
     written: usize,
     precision: PhantomData<R>,
 }
@@ -142,9 +146,50 @@ impl<R: Real> TableWriter<R> {
                 return Err(bad_table(&path, found, "write `.csv`, or NPY into a regular file"));
             }
         }
-        let mut writer = Self { path, out, format, shape, written: 0, precision: PhantomData };
+        let mut writer = Self {
+            path,
+            out,
+            format,
+            shape,
+            #[cfg(feature = "csv")]
+            texts: Vec::new(),
+            written: 0,
+            precision: PhantomData,
+        };
         writer.begin(header).map_err(|source| writer.refused(source))?;
         Ok(writer)
+    }
+
+    /// The same table with texts for categories: in CSV the numbers of categorical columns are written as what they stand for. In NPY
+    /// they stay numbers.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] for a schema of another number of columns.
+    pub fn with_schema(self, schema: &Schema) -> Result<Self> {
+        let (expected, found) = (self.shape.cols(), schema.columns().len());
+        if expected != found {
+            let remedy = "give the schema of the columns that are written";
+            return Err(Error::Dimension { what: "columns of the schema", expected, found, remedy });
+        }
+        self.with_texts(schema)
+    }
+
+    #[cfg(feature = "csv")]
+    fn with_texts(mut self, schema: &Schema) -> Result<Self> {
+        let texts = |column: &super::Column| {
+            column.categories().iter().map(|text| super::csv_text::cell(text)).collect()
+        };
+        if self.format == Format::Csv {
+            let texts: io::Result<_> = schema.columns().iter().map(texts).collect();
+            self.texts = texts.map_err(|source| self.refused(source))?;
+        }
+        Ok(self)
+    }
+
+    #[cfg(not(feature = "csv"))]
+    #[allow(clippy::unnecessary_wraps, reason = "with CSV it can fail")]
+    fn with_texts(self, _: &Schema) -> Result<Self> {
+        Ok(self)
     }
 
     /// Writes the next rows.
@@ -220,7 +265,7 @@ impl<R: Real> TableWriter<R> {
     fn append(&mut self, values: &Tensor<R>) -> io::Result<()> {
         match self.format {
             #[cfg(feature = "csv")]
-            Format::Csv => super::csv_text::write_rows(&mut self.out, values),
+            Format::Csv => super::csv_text::write_rows(&mut self.out, values, &self.texts),
             Format::Npy => write_numbers(&mut self.out, values.as_slice()),
         }
     }
@@ -325,6 +370,31 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let x = Tensor::from_rows(&[[1.0], [2.0]]);
         assert_eq!(write(&path, None, Shape::Vector { rows: Some(2) }, &x), b"1\n2\n");
+    }
+
+    #[cfg(feature = "csv")]
+    #[test]
+    fn categories_are_written_as_texts() {
+        use super::super::Column;
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, npy) = (folder.path().join("x.csv"), folder.path().join("x.npy"));
+        let texts = ["plain", "with, comma", "a \"quote\"", ""].map(str::to_owned).to_vec();
+        let columns = vec![Column::numeric("n"), Column::categorical("text", texts).unwrap()];
+        let schema = Schema::new(columns).unwrap();
+        let x = Tensor::from_rows(&[[0.5_f32, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 3.0]]);
+        let shape = Shape::Matrix { rows: Some(4), cols: 2 };
+        for path in [&csv, &npy] {
+            let mut writer = TableWriter::create(path, None, shape).unwrap().with_schema(&schema).unwrap();
+            writer.push(&x).unwrap();
+            writer.finish().unwrap();
+        }
+        let written = std::fs::read_to_string(&csv).unwrap();
+        assert_eq!(written, "0.5,\"with, comma\"\n1,plain\n2,\"a \"\"quote\"\"\"\n3,\n");
+        let mut expected = Vec::new();
+        write_npy(&mut expected, &x).unwrap();
+        assert!(std::fs::read(&npy).unwrap() == expected, "numbers stay numbers in NPY");
+        let narrow = TableWriter::<f32>::create(&csv, None, Shape::Vector { rows: None }).unwrap();
+        assert!(narrow.with_schema(&schema).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
 use pushforward::audit::Precision;
-use pushforward::data::Missing;
+use pushforward::data::{Bounds, Declared, Missing};
 use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
 use pushforward::objective::{TimeSampling, TimeWeight};
@@ -118,6 +118,17 @@ pub(crate) struct TrainArgs {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) reading: ReadArgs,
+    /// Columns of DATA to take, in this order [default: all]
+    #[arg(long, value_name = "COL,...", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+    /// Columns that are not learnt but given: samples are drawn and rows scored under a condition
+    #[arg(long, value_name = "COL,...", value_delimiter = ',')]
+    pub(crate) condition: Vec<String>,
+    /// Share of the rows that are trained without their condition, for guidance [default: 0.1]
+    #[arg(long, value_name = "P", requires = "condition", allow_negative_numbers = true)]
+    pub(crate) condition_dropout: Option<f64>,
     /// Where samples start: normal, or a table like DATA whose rows are carried to those of DATA
     #[arg(long, value_name = "normal|DATA", default_value_t = Start::Normal)]
     pub(crate) source: Start,
@@ -206,6 +217,34 @@ pub(crate) struct TrainArgs {
     pub(crate) settings: String,
 }
 
+/// What columns hold; of the others it is found out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeclaredArgs {
+    /// Columns of real numbers, though those that are there are whole
+    #[arg(long, value_name = "COL,...", value_delimiter = ',')]
+    numeric: Vec<String>,
+    /// Columns of whole numbers
+    #[arg(long, value_name = "COL,...", value_delimiter = ',')]
+    integer: Vec<String>,
+    /// Columns of categories: texts, or numbers that stand for something
+    #[arg(long, value_name = "COL,...", value_delimiter = ',')]
+    categorical: Vec<String>,
+    /// Columns whose numbers lie between bounds, for example share:0:1; those of samples will too
+    #[arg(long, value_name = "COL:LO:HI,...", value_delimiter = ',', value_parser = bounded)]
+    bounded: Vec<(String, Bounds)>,
+}
+
+impl DeclaredArgs {
+    pub(crate) fn declared(&self) -> Declared {
+        Declared {
+            numeric: self.numeric.clone(),
+            integer: self.integer.clone(),
+            categorical: self.categorical.clone(),
+            bounded: self.bounded.clone(),
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReadArgs {
     /// A row with a missing cell (empty, NA, NaN) is an error or is left out: error or drop
@@ -217,7 +256,7 @@ pub(crate) struct ReadArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("which rows").required(true).multiple(true).args(["n", "rows", "source"])))]
+#[command(group(ArgGroup::new("which rows").required(true).multiple(true).args(["n", "rows", "source", "condition_data"])))]
 pub(crate) struct SampleArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
@@ -236,6 +275,15 @@ pub(crate) struct SampleArgs {
     /// Take the path of another scheduler than the trained one: the same samples, found on another way
     #[arg(long, value_name = "WORD")]
     pub(crate) scheduler: Option<Scheduler>,
+    /// Under which condition, with commas between several: name=value,... [default: those of training rows, drawn at random]
+    #[arg(long, value_name = "K=V,...", conflicts_with = "condition_data")]
+    pub(crate) condition: Option<String>,
+    /// Under which conditions: row i of this table for sample i; it has the columns of the conditions, and may have others
+    #[arg(long, value_name = "DATA")]
+    pub(crate) condition_data: Option<Data>,
+    /// How much the condition counts: 1 as learnt, 0 not at all, more than 1 beyond [default: 1]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
+    pub(crate) guidance: Option<f64>,
     /// Add noise on the way, this much at its start, so that the laws stay the same; in --steps equal steps
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, conflicts_with = "source")]
     pub(crate) noise: Option<f64>,
@@ -597,6 +645,13 @@ impl FromStr for Ema {
         }
         word.parse().map(|decay| Self(Some(decay))).map_err(|_| "give a number from 0 to below 1, or `off`")
     }
+}
+
+/// `name:lo:hi`; a name may have `:` itself.
+fn bounded(word: &str) -> Result<(String, Bounds), String> {
+    let split = word.rmatch_indices(':').nth(1).map(|(at, _)| (&word[..at], &word[at + 1..]));
+    let (name, bounds) = split.ok_or("give COL:LO:HI, for example share:0:1")?;
+    Ok((name.to_owned(), bounds.parse().map_err(|error: pushforward::Error| error.to_string())?))
 }
 
 fn on_or_off(word: &str) -> Result<bool, &'static str> {

@@ -6,11 +6,12 @@ use std::time::Instant;
 use anyhow::Context as _;
 use pushforward::data::{Shape, TableWriter};
 use pushforward::ode::{Stats, Tolerance};
-use pushforward::{Error, Flow, Rng, Solver, Tensor};
+use pushforward::{Flow, Rng, Solver, Tensor};
 use serde_json::{Value, json};
 
 use crate::args::{Common, EncodeArgs};
 use crate::console::{Interrupt, count, warn};
+use crate::form::Form;
 use crate::input::Selected;
 
 /// Rows that are encoded together; each row alone gives the same.
@@ -23,24 +24,12 @@ pub(crate) fn run(args: &EncodeArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
     let solver = args.solver.solver()?;
     common.check_output(&args.output)?;
-    let flow = Flow::load(&args.model)?.with_simd(simd);
+    let form = Form::of(Flow::load(&args.model)?.with_simd(simd))?;
     let mut rng = Rng::from_seed(common.seed);
-    let rows = match flow.header() {
-        Some(names) => args.data.open_columns(names, &args.reading, &mut rng)?,
-        None => args.data.open(&args.reading, &mut rng)?,
-    };
-    if rows.cols() != flow.dim() {
-        return Err(Error::Dimension {
-            what: "columns of the data",
-            expected: flow.dim(),
-            found: rows.cols(),
-            remedy: "give a table with the columns that the model was trained on",
-        }
-        .into());
-    }
+    let rows = form.open(&args.data, &args.reading, &mut rng)?;
     let start = Instant::now();
     let mut rows = Selected::new(rows, args.rows.clone());
-    let done = encode(&flow, &mut rows, &solver, args, common)?;
+    let done = encode(&form, &mut rows, &solver, args, common)?;
     let seconds = start.elapsed().as_secs_f64();
     let (dropped, outside, stats) = (rows.rows.dropped(), done.off_support, done.stats);
     if dropped > 0 {
@@ -130,37 +119,51 @@ impl RoundTrip {
 
 /// Encodes block after block: nothing is held but one of them.
 fn encode(
-    flow: &Flow,
+    form: &Form,
     rows: &mut Selected,
     solver: &Solver,
     args: &EncodeArgs,
     common: &Common,
 ) -> anyhow::Result<Done> {
-    let map = flow.standardize();
-    let names: Option<Vec<String>> = flow.header().map(|names| {
-        let vary = |(name, std): (&String, &f64)| {
-            (*std > 0.0 || flow.source_units().is_some()).then(|| name.clone())
-        };
+    let map = form.flow.standardize();
+    // A row of a source of data is one of its table; one of N(0, I) has a number for each that varies.
+    let of_table = form.flow.source_units().is_some();
+    let names: Option<Vec<String>> = form.flow.header().map(|names| {
+        let vary = |(name, std): (&String, &f64)| (*std > 0.0).then(|| name.clone());
         names.iter().zip(map.std()).filter_map(vary).collect()
     });
+    let of_data: Vec<String> =
+        form.layout().data().columns().iter().map(|column| column.name().to_owned()).collect();
+    let names = if of_table { form.flow.header().map(|_| of_data) } else { names };
     let known = args.rows.as_ref().map(Range::len);
     let bar = known.or(rows.rows.announced()).map_or_else(|| common.counter(), |n| common.progress(n as u64));
     let mut block = rows.next_block(CHUNK)?;
     let interrupt = Interrupt::watch()?;
-    let shape = Shape::Matrix { rows: known, cols: flow.source_dim() };
+    let schema = form.layout().data();
+    let cols = if of_table { schema.columns().len() } else { form.flow.source_dim() };
+    let shape = Shape::Matrix { rows: known, cols };
     let mut writer = TableWriter::<f32>::create(&args.output, names.as_deref(), shape)?;
+    if of_table {
+        writer = writer.with_schema(schema)?;
+    }
     let mut done = Done::default();
     while let Some(x) = block {
         interrupt.check()?;
         let place = || format!("rows from {} on (counted from 0) of those to encode", done.stats.rows);
-        let encoded = flow.encode(&x, solver).with_context(place)?;
+        let part = form.split(x).with_context(place)?;
+        let (x, flow) = (&part.numbers, form.given(part.conditions.as_ref(), 1.0).with_context(place)?);
+        let encoded = flow.encode(x, solver).with_context(place)?;
         if args.check {
             let again = flow.decode::<f64>(&encoded.x_0, solver).with_context(place)?;
-            done.trip.add(flow, &x, &again.x);
+            done.trip.add(&flow, x, &again.x);
         }
         done.off_support += (0..x.rows()).filter(|&i| !map.is_on_support(x.row(i))).count();
         done.stats = done.stats.merge(encoded.stats);
-        writer.push(&encoded.x_0)?;
+        if of_table && !schema.is_plain() {
+            writer.push(&schema.decode(&encoded.x_0)?.cast())?;
+        } else {
+            writer.push(&encoded.x_0)?;
+        }
         bar.inc(x.rows() as u64);
         block = rows.next_block(CHUNK)?;
     }

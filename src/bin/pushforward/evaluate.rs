@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use pushforward::closed_form::{EmpiricalField, ExactLoss};
-use pushforward::data::Standardize;
+use pushforward::data::{Schema, Standardize};
 use pushforward::likelihood::Summary;
 use pushforward::metrics::{Evaluation, Measured, Memorisation, PAIR_ROWS, PathEnergy, exact_w2};
 use pushforward::ode::Stats;
@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{Common, EvaluateArgs};
 use crate::console::{Usage, count, warn};
+use crate::form::{Block, Form};
 use crate::input::Data;
 
 /// The most rows that are drawn where no number is named: the halves are then of 10,000 rows, and a minute is enough.
@@ -45,14 +46,16 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     if args.exact {
         check_exact(&flow)?;
     }
+    let form = Form::of(flow)?;
+    let flow = &form.flow;
     let start = Instant::now();
     let mut rng = Rng::from_seed(common.seed);
     // A toy is drawn anew: `train` takes the first two forks for its target and its source.
     for _ in 0..2 {
         rng.fork(Purpose::Data);
     }
-    let data = rows_of(&flow, &args.data, args, &mut rng)?;
-    let x_0 = source_rows(&flow, args, &mut rng)?;
+    let data = rows_of(&form, &args.data, form.layout().table(), args, &mut rng)?;
+    let x_0 = source_rows(&form, args, &mut rng)?;
     let known = x_0.as_ref().map_or(usize::MAX, Tensor::rows);
     let rows = args.n.unwrap_or(MOST_ROWS).min(data.rows()).min(known);
     if let Some(n) = args.n.filter(|&n| n > rows) {
@@ -64,19 +67,27 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
         .into());
     }
     let data_rows = data.rows();
-    let data = chosen(&data, rows, &mut rng)?;
+    let table = chosen(&data, rows, &mut rng)?;
+    drop(data);
     let x_0 = x_0.map(|x_0| chosen(&x_0, rows, &mut rng)).transpose()?;
+
+    let data = form.split(table.clone())?;
+    let points = form.points(table)?;
 
     let bar = common.progress(PARTS);
     bar.set_message("samples");
-    let (samples, stats) = draw(&flow, rows, x_0.as_ref(), &solver, common)?;
+    let (samples, stats) = draw(&form, &data, x_0.as_ref(), &solver, common)?;
     bar.inc(1);
     bar.set_message("distances");
-    let distances = Evaluation::measure(&samples, &data, &mut rng)?;
+    let distances = Evaluation::measure(&samples, &points, &mut rng)?;
     bar.inc(1);
     bar.set_message("log-densities");
-    let scores = match flow.source() {
-        Source::Normal => match score(&flow, &data, &solver, args, common) {
+    let scores = match (flow.source(), form.check_density()) {
+        (Source::Normal, Err(error)) => {
+            warn(format_args!("warning: no NLL of this model: {error}"));
+            None
+        }
+        (Source::Normal, Ok(())) => match score(&form, &data, &solver, args, common) {
             // Samples never ask there, densities begin there: all else can be measured.
             Err(error @ Error::Setting { name: "t", .. }) => {
                 warn(format_args!("warning: no NLL of this model: {error}"));
@@ -88,22 +99,32 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     };
     bar.inc(1);
     bar.set_message("path energy");
-    let way = way(&flow, &data, x_0.as_ref(), &solver, common)?;
+    let way = way(&form, &data, x_0.as_ref(), &solver, common)?;
     bar.inc(1);
     bar.set_message("training rows");
     let train = match &args.train {
         // The rows that the model was trained on, if they were those of a toy.
         Some(train) => {
             let seed = flow.record().map_or(common.seed, |record| record.seed);
-            Some(rows_of(&flow, train, args, &mut Rng::from_seed(seed))?)
+            let mut rng = Rng::from_seed(seed);
+            let train = rows_of(&form, train, form.layout().table(), args, &mut rng)?;
+            // Whole numbers as the training spread them.
+            let numbers = match form.layout().is_plain() {
+                true => train.clone(),
+                false => {
+                    let data = form.layout().split(&train)?.0;
+                    form.layout().data().dequantise(&data, rng.fork(Purpose::Dequantisation))?
+                }
+            };
+            Some((form.points(train)?, numbers))
         }
         None => None,
     };
-    let memorisation = train.as_ref().map(|train| near(&samples, &data, train)).transpose()?;
+    let memorisation = train.as_ref().map(|(train, _)| near(&samples, &points, train)).transpose()?;
     bar.inc(1);
     bar.set_message("exact loss");
     let exact = match train.as_ref().filter(|_| args.exact) {
-        Some(train) => Some(exact_loss(&flow, train, &mut rng)?),
+        Some((_, numbers)) => Some(exact_loss(flow, numbers, &mut rng)?),
         None => None,
     };
     bar.finish_and_clear();
@@ -125,33 +146,38 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     }
     let seconds = start.elapsed().as_secs_f64();
     if common.json {
-        common.print_json(&found.json(&flow, data_rows, seconds, common)?)?;
+        common.print_json(&found.json(&form, data_rows, seconds, common)?)?;
     } else {
-        found.print(&flow)?;
+        found.print(&form)?;
         common.say(format_args!("{seconds:.1} s"));
     }
     Ok(())
 }
 
-/// Rows of the columns of the model.
-fn rows_of(flow: &Flow, data: &Data, args: &EvaluateArgs, rng: &mut Rng) -> anyhow::Result<Tensor<f64>> {
-    let table = data.load_columns(flow.header(), &args.reading, rng)?;
+/// All rows of some columns of the model's table.
+fn rows_of(
+    form: &Form,
+    data: &Data,
+    part: &Schema,
+    args: &EvaluateArgs,
+    rng: &mut Rng,
+) -> anyhow::Result<Tensor<f64>> {
+    let table = form.open_part(data, part, &args.reading, rng)?.read_all()?;
     if table.dropped > 0 {
         warn(format_args!("warning: {data}: {} rows with missing cells left out", table.dropped));
-    }
-    if table.values.cols() != flow.dim() {
-        let remedy = "give a table with the columns that the model was trained on";
-        let (expected, found) = (flow.dim(), table.values.cols());
-        return Err(Error::Dimension { what: "columns of the data", expected, found, remedy }.into());
     }
     Ok(table.values)
 }
 
-/// The rows that samples start from, where the source is a table.
-fn source_rows(flow: &Flow, args: &EvaluateArgs, rng: &mut Rng) -> anyhow::Result<Option<Tensor<f64>>> {
-    match (&args.source, flow.source()) {
+/// The rows that samples start from, where the source is a table: the numbers that stand for them.
+fn source_rows(form: &Form, args: &EvaluateArgs, rng: &mut Rng) -> anyhow::Result<Option<Tensor<f64>>> {
+    match (&args.source, form.flow.source()) {
         (None, Source::Normal) => Ok(None),
-        (Some(source), Source::Data) => rows_of(flow, source, args, rng).map(Some),
+        (Some(source), Source::Data) => {
+            let schema = form.layout().data();
+            let rows = rows_of(form, source, schema, args, rng)?;
+            Ok(Some(if schema.is_plain() { rows } else { schema.encode(&rows)? }))
+        }
         (Some(source), _) => Err(Error::Setting {
             name: "source",
             value: source.to_string(),
@@ -175,42 +201,51 @@ fn chosen(x: &Tensor<f64>, rows: usize, rng: &mut Rng) -> anyhow::Result<Tensor<
     Ok(Tensor::from_vec(numbers, rows, x.cols())?)
 }
 
-/// As many samples: those of `sample -n`, or those of the rows of the source.
+/// As many samples as rows of data, as points: those of `sample -n`, or those of the rows of the source; under the conditions of
+/// the data if the model has any.
 fn draw(
-    flow: &Flow,
-    rows: usize,
+    form: &Form,
+    data: &Block,
     x_0: Option<&Tensor<f64>>,
     solver: &Solver,
     common: &Common,
 ) -> anyhow::Result<(Tensor<f64>, Stats)> {
     let streams = Rng::from_seed(common.seed).fork(Purpose::Source);
-    let (mut samples, mut stats) = (Vec::with_capacity(rows * flow.dim()), Stats::default());
+    let rows = data.numbers.rows();
+    let (mut samples, mut stats, mut cols) = (Vec::new(), Stats::default(), 0);
     for first in (0..rows).step_by(CHUNK) {
         let part = first..rows.min(first + CHUNK);
+        let conditions = data.conditions.as_ref().map(|conditions| conditions.slice_rows(part.clone()));
+        let flow = form.given(conditions.as_ref(), 1.0)?;
         let drawn = match x_0 {
             None => flow.sample_rows::<f64>(part, solver, streams),
             Some(x_0) => flow.decode::<f64>(&x_0.slice_rows(part).cast(), solver),
         };
         let drawn = drawn.with_context(|| format!("samples from {first} on (counted from 0)"))?;
-        samples.extend_from_slice(drawn.x.as_slice());
+        let points = form.points(form.table(drawn.x, conditions.as_ref())?)?;
+        cols = points.cols();
+        samples.extend_from_slice(points.as_slice());
         stats = stats.merge(drawn.stats);
     }
-    Ok((Tensor::from_vec(samples, rows, flow.dim())?, stats))
+    Ok((Tensor::from_vec(samples, rows, cols)?, stats))
 }
 
 /// The log-densities of the data.
 fn score(
-    flow: &Flow,
-    data: &Tensor<f64>,
+    form: &Form,
+    data: &Block,
     solver: &Solver,
     args: &EvaluateArgs,
     common: &Common,
 ) -> pushforward::Result<Summary> {
     let streams = Rng::from_seed(common.seed).fork(Purpose::Probe);
     let mut summary = Summary::default();
-    for first in (0..data.rows()).step_by(CHUNK) {
-        let part = data.slice_rows(first..data.rows().min(first + CHUNK));
-        let scores = flow.log_density_rows(&part, first, args.divergence, solver, streams)?;
+    let rows = data.numbers.rows();
+    for first in (0..rows).step_by(CHUNK) {
+        let part = data.slice(first..rows.min(first + CHUNK));
+        let flow = form.given(part.conditions.as_ref(), 1.0)?;
+        let mut scores = flow.log_density_rows(&part.numbers, first, args.divergence, solver, streams)?;
+        part.in_cells(form.layout(), &mut scores.log_density);
         summary.add(&scores.log_density);
     }
     if summary.off_support() > 0 {
@@ -232,13 +267,15 @@ struct Way {
 
 /// The energy of the way of the first rows, and W2² from where they start to the data. // E28
 fn way(
-    flow: &Flow,
-    data: &Tensor<f64>,
+    form: &Form,
+    data: &Block,
     x_0: Option<&Tensor<f64>>,
     solver: &Solver,
     common: &Common,
 ) -> anyhow::Result<Way> {
-    let rows = data.rows().min(PAIR_ROWS);
+    let rows = data.numbers.rows().min(PAIR_ROWS);
+    let data = data.slice(0..rows);
+    let flow = form.given(data.conditions.as_ref(), 1.0)?;
     let z_0: Tensor<f32> = match x_0 {
         Some(x_0) => flow.source_to_model(&x_0.slice_rows(0..rows))?,
         None => {
@@ -248,7 +285,7 @@ fn way(
             z_0
         }
     };
-    let z_1 = flow.standardize().to_model(&data.slice_rows(0..rows))?;
+    let z_1 = flow.standardize().to_model(&data.numbers)?;
     let energy = flow.with_field(flow.velocity(), |field| PathEnergy::measure(field, &z_0, solver))?;
     Ok(Way { energy, w2_squared: exact_w2(&z_0.cast(), &z_1)?.powi(2), rows })
 }
@@ -264,6 +301,12 @@ fn near(samples: &Tensor<f64>, data: &Tensor<f64>, train: &Tensor<f64>) -> pushf
 /// What E20 asks of a model.
 fn check_exact(flow: &Flow) -> pushforward::Result<()> {
     let refused = |value: String, remedy| Err(Error::Setting { name: "exact", value, remedy });
+    if flow.conditions().is_some() {
+        return refused(
+            "asked of a model with conditions".into(),
+            "the true field is known for models without any: leave it out",
+        );
+    }
     if flow.source() != Source::Normal {
         return refused(
             format!("asked of a model whose source is {}", flow.source()),
@@ -318,7 +361,7 @@ impl Found {
 
     fn json(
         &self,
-        flow: &Flow,
+        form: &Form,
         data_rows: usize,
         seconds: f64,
         common: &Common,
@@ -326,7 +369,7 @@ impl Found {
         let of = |m: Measured| json!({ "model": m.model, "floor": m.floor, "floor_max": m.floor_max, "rows": m.rows });
         let metrics: Map<String, Value> =
             self.sets().into_iter().map(|(name, _, measured)| (name.to_owned(), of(measured))).collect();
-        let names = names(flow);
+        let names = form.layout().table().names_of_numbers();
         let columns = names
             .iter()
             .zip(&self.distances.columns)
@@ -341,7 +384,7 @@ impl Found {
             "nll": self.scores.map(|scores| json!({
                 "mean": -scores.mean(),
                 "standard_error": scores.standard_error(),
-                "bits_per_dim": scores.bits_per_dim(flow.dim()),
+                "bits_per_dim": scores.bits_per_dim(form.layout().data().columns().len()),
                 "off_support": scores.off_support(),
             })),
             "path": {
@@ -375,14 +418,14 @@ impl Found {
     }
 
     /// Three tables: sets, columns, and single numbers.
-    fn print(&self, flow: &Flow) -> io::Result<()> {
+    fn print(&self, form: &Form) -> io::Result<()> {
         let mut sets = table(&["distance", "model", "noise floor", "largest floor", "rows a side"]);
         for (_, name, m) in self.sets() {
             let numbers = [number(m.model), number(m.floor), number(m.floor_max), m.rows.to_string()];
             sets.add_row(row(name, numbers));
         }
         let mut columns = table(&["column", "W1", "floor", "W2", "floor", "ks", "floor"]);
-        for (name, c) in names(flow).iter().zip(&self.distances.columns) {
+        for (name, c) in form.layout().table().names_of_numbers().iter().zip(&self.distances.columns) {
             let numbers = [c.w1, c.w2, c.ks].map(|m| [number(m.model), number(m.floor)]);
             columns.add_row(row(name, numbers.into_iter().flatten()));
         }
@@ -398,7 +441,7 @@ impl Found {
         };
         if let Some(scores) = &self.scores {
             add("NLL", -scores.mean(), Some(scores.standard_error()), "nats, in the units of the data");
-            add("bits/dim", scores.bits_per_dim(flow.dim()), None, "");
+            add("bits/dim", scores.bits_per_dim(form.layout().data().columns().len()), None, "");
         }
         let (way, energy) = (&self.way, &self.way.energy);
         add(
@@ -449,11 +492,6 @@ impl Found {
         }
         writeln!(io::stdout(), "{}\n\n{}\n\n{}", sets.trim_fmt(), columns.trim_fmt(), single.trim_fmt())
     }
-}
-
-/// The names of the columns; without any x1, x2, ...
-fn names(flow: &Flow) -> Vec<String> {
-    flow.header().map_or_else(|| (1..=flow.dim()).map(|j| format!("x{j}")).collect(), <[String]>::to_vec)
 }
 
 fn table(head: &[&str]) -> Table {

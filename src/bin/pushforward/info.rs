@@ -18,7 +18,7 @@ pub(crate) fn run(args: &InfoArgs, common: &Common) -> anyhow::Result<()> {
     if args.config {
         return settings(&flow, args);
     }
-    let facts = facts(&flow, &bytes);
+    let facts = facts(&flow, &bytes)?;
     if common.json {
         common.print_json(&facts)?;
     } else {
@@ -42,17 +42,22 @@ fn settings(flow: &Flow, args: &InfoArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn facts(flow: &Flow, bytes: &[u8]) -> Value {
+fn facts(flow: &Flow, bytes: &[u8]) -> pushforward::Result<Value> {
+    let layout = flow.layout()?;
     let (shape, standardize) = (flow.velocity().shape(), flow.standardize());
     let available: Vec<SimdLevel> = [SimdLevel::Portable, SimdLevel::Avx2, SimdLevel::Avx512]
         .into_iter()
         .filter(|&level| Simd::of(level).is_ok())
         .collect();
-    json!({
+    Ok(json!({
         "bytes": bytes.len(),
         "sha256": checkpoint::sha256(bytes),
         "dim": flow.dim(),
         "header": flow.header(),
+        "table": layout.table(),
+        "conditions": flow.conditions().map(|conditions| {
+            conditions.columns().iter().map(|column| column.name.clone()).collect::<Vec<_>>()
+        }),
         "model_dim": shape.dim,
         "hidden": shape.hidden,
         "activation": shape.activation,
@@ -68,18 +73,18 @@ fn facts(flow: &Flow, bytes: &[u8]) -> Value {
         "mean": standardize.mean(),
         "std": standardize.std(),
         "constants": standardize.constants(),
-        "precision": if standardize.fits_f32() { "f32" } else { "f64" },
+        "precision": if layout.is_plain() && standardize.fits_f32() { "f32" } else { "f64" },
         "training": flow.record(),
         "simd": flow.record().map(|record| record.simd),
         "simd_available": available,
-    })
+    }))
 }
 
 /// The same for people: one fact a line, then the columns.
 fn print(flow: &Flow, facts: &Value) -> io::Result<()> {
     let mut list = Table::new();
     list.load_style(presets::NOTHING);
-    let in_columns = ["header", "mean", "std", "constants", "training"];
+    let in_columns = ["header", "table", "mean", "std", "constants", "training"];
     let training = facts["training"].as_object().into_iter().flatten();
     let repeated = ["coupling", "simd", "settings"];
     let training = training.filter(|(name, _)| !repeated.contains(&name.as_str()));

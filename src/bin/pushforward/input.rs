@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use pushforward::data::{Header, ReadOptions, Table, TableReader, Toy};
+use pushforward::data::{Declared, Header, ReadOptions, Schema, Table, TableReader, Toy};
 use pushforward::rng::{Purpose, Streams};
 use pushforward::{Error, Result, Rng, Tensor};
 
@@ -61,35 +61,45 @@ impl fmt::Display for Data {
 }
 
 impl Data {
-    /// Reads or draws all rows of the columns of a model; without names every column.
-    pub(crate) fn load_columns(
+    /// Reads or draws all rows, and finds out what their columns hold.
+    pub(crate) fn load_typed(
         &self,
-        names: Option<&[String]>,
+        columns: Option<&[String]>,
+        declared: &Declared,
         reading: &ReadArgs,
         rng: &mut Rng,
-    ) -> Result<Table> {
-        let rows = match names {
-            Some(names) => self.open_columns(names, reading, rng)?,
-            None => self.open(reading, rng)?,
-        };
-        rows.read_all()
-    }
-
-    /// Reads or draws all rows, with every column.
-    pub(crate) fn load(&self, reading: &ReadArgs, rng: &mut Rng) -> Result<Table> {
-        self.open(reading, rng)?.read_all()
+    ) -> Result<(Table, Schema)> {
+        match self.open_with(columns, reading, rng)? {
+            Rows::Table(reader) => reader.read_typed(declared),
+            Rows::Toy { toy, streams, rows } => {
+                let values = toy.rows(rows, &streams);
+                let mut table = Table { header: None, values, dropped: 0 };
+                let schema = declared.of_numbers(&mut table)?;
+                Ok((table, schema))
+            }
+        }
     }
 
     /// Begins to read or to draw, with every column.
     pub(crate) fn open(&self, reading: &ReadArgs, rng: &mut Rng) -> Result<Rows> {
+        self.open_with(None, reading, rng)
+    }
+
+    /// The same with some of the columns, or all.
+    fn open_with(&self, columns: Option<&[String]>, reading: &ReadArgs, rng: &mut Rng) -> Result<Rows> {
         let options = ReadOptions {
             header: if reading.no_header { Header::None } else { Header::Detect },
             missing: reading.missing,
-            columns: None,
+            columns: columns.map(<[String]>::to_vec),
         };
         match self {
             Self::Standard => TableReader::csv(io::stdin(), self.name(), &options).map(|r| self.table(r)),
             Self::File(path) => TableReader::open(path, &options).map(|r| self.table(r)),
+            Self::Toy(..) if columns.is_some() => Err(Error::Setting {
+                name: "columns",
+                value: "of a toy".into(),
+                remedy: "a toy has two columns that belong together: leave it out",
+            }),
             Self::Toy(toy, rows) => {
                 Ok(Rows::Toy { toy: *toy, streams: rng.fork(Purpose::Data), rows: 0..*rows })
             }
@@ -106,25 +116,46 @@ impl Data {
         Rows::Table(Box::new(reader))
     }
 
-    /// As [`Data::open`], but only the columns `names`, in that order. A table that has no names is taken as it is.
-    pub(crate) fn open_columns(&self, names: &[String], reading: &ReadArgs, rng: &mut Rng) -> Result<Rows> {
+    /// Begins to read the columns of a schema: in its order if both have names, and texts as numbers of its categories.
+    pub(crate) fn open_as(
+        &self,
+        schema: &Schema,
+        named: bool,
+        reading: &ReadArgs,
+        rng: &mut Rng,
+    ) -> Result<Rows> {
         let mut rows = self.open(reading, rng)?;
-        if reading.no_header || !self.may_have_header() {
-            return Ok(rows);
-        }
-        if let Rows::Table(reader) = &mut rows
-            && reader.pick(names).is_err()
-            && let Some(found) = reader.header()
+        if named
+            && self.may_have_header()
+            && !reading.no_header
+            && let Rows::Table(reader) = &mut rows
         {
-            return Err(Error::Table {
-                file: self.name().into(),
-                found: format!(
-                    "its columns are {}, those of the model are {}",
-                    found.join(", "),
-                    names.join(", ")
-                ),
-                remedy: "give a table with the columns of the model",
+            let names: Vec<String> = schema.columns().iter().map(|column| column.name().to_owned()).collect();
+            if reader.pick(&names).is_err()
+                && let Some(found) = reader.header()
+            {
+                return Err(Error::Table {
+                    file: self.name().into(),
+                    found: format!(
+                        "its columns are {}, those of the model are {}",
+                        found.join(", "),
+                        names.join(", ")
+                    ),
+                    remedy: "give a table with the columns of the model",
+                });
+            }
+        }
+        let (expected, found) = (schema.columns().len(), rows.cols());
+        if found != expected {
+            return Err(Error::Dimension {
+                what: "columns of the data",
+                expected,
+                found,
+                remedy: "give a table with the columns that the model was trained on",
             });
+        }
+        if let Rows::Table(reader) = &mut rows {
+            reader.follow(schema)?;
         }
         Ok(rows)
     }
@@ -160,7 +191,7 @@ pub(crate) enum Rows {
 
 impl Rows {
     /// All rows that are left.
-    fn read_all(self) -> Result<Table> {
+    pub(crate) fn read_all(self) -> Result<Table> {
         match self {
             Self::Table(reader) => reader.read_all(),
             Self::Toy { toy, streams, rows } => {

@@ -10,6 +10,7 @@ mod demo;
 mod encode;
 mod evaluate;
 mod exchange;
+mod form;
 mod info;
 mod input;
 mod manual;

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::args::{Common, ScoreArgs};
 use crate::console::{Interrupt, count, warn};
+use crate::form::Form;
 use crate::input::Selected;
 
 /// Rows that are scored together; each row alone gives the same.
@@ -46,24 +47,14 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
         Some(scheduler) => flow.with_scheduler(scheduler)?,
         None => flow,
     };
+    let form = Form::of(flow)?;
+    form.check_density()?;
     let mut rng = Rng::from_seed(common.seed);
-    let rows = match flow.header() {
-        Some(names) => args.data.open_columns(names, &args.reading, &mut rng)?,
-        None => args.data.open(&args.reading, &mut rng)?,
-    };
-    if rows.cols() != flow.dim() {
-        return Err(Error::Dimension {
-            what: "columns of the data",
-            expected: flow.dim(),
-            found: rows.cols(),
-            remedy: "give a table with the columns that the model was trained on",
-        }
-        .into());
-    }
+    let rows = form.open(&args.data, &args.reading, &mut rng)?;
 
     let start = Instant::now();
     let mut rows = Selected::new(rows, args.rows.clone());
-    let (summary, stats) = score(&flow, &mut rows, &solver, output.as_deref(), args, common)?;
+    let (summary, stats) = score(&form, &mut rows, &solver, output.as_deref(), args, common)?;
     let seconds = start.elapsed().as_secs_f64();
     let (scored, dropped, outside) = (summary.rows(), rows.rows.dropped(), summary.off_support());
     if dropped > 0 {
@@ -76,7 +67,7 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
         ));
     }
     let (mean, error) = (summary.mean(), summary.standard_error());
-    let bits = summary.bits_per_dim(flow.dim());
+    let bits = summary.bits_per_dim(form.layout().data().columns().len());
     common.say(format_args!(
         "{scored} rows in {seconds:.2} s: mean log-density {mean:.4} ± {error:.4} nats, {bits:.4} bits/dim"
     ));
@@ -100,14 +91,14 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
 
 /// Scores block after block: nothing is held but one of them.
 fn score(
-    flow: &Flow,
+    form: &Form,
     rows: &mut Selected,
     solver: &Solver,
     output: Option<&Path>,
     args: &ScoreArgs,
     common: &Common,
 ) -> anyhow::Result<(Summary, Stats)> {
-    let rows_at_once = (NUMBERS_AT_ONCE / flow.dim()).next_multiple_of(CHUNK).max(CHUNK);
+    let rows_at_once = (NUMBERS_AT_ONCE / rows.rows.cols()).next_multiple_of(CHUNK).max(CHUNK);
     let known = args.rows.as_ref().map(Range::len);
     let bar = known.or(rows.rows.announced()).map_or_else(|| common.counter(), |n| common.progress(n as u64));
     // Before Ctrl-C is watched for: nothing was begun that would have to be cleared away.
@@ -127,12 +118,13 @@ fn score(
     while let Some(x) = block {
         for first in (0..x.rows()).step_by(CHUNK) {
             interrupt.check()?;
-            let part = x.slice_rows(first..x.rows().min(first + CHUNK));
+            let part = form.split(x.slice_rows(first..x.rows().min(first + CHUNK)))?;
             let row = first_row + summary.rows();
-            let scores = flow.log_density_rows(&part, row, args.divergence, solver, streams);
-            let scores = scores.with_context(|| {
-                format!("rows from {} on (counted from 0) of those to score", summary.rows())
-            })?;
+            let place = || format!("rows from {} on (counted from 0) of those to score", summary.rows());
+            let flow = form.given(part.conditions.as_ref(), 1.0).with_context(place)?;
+            let scores = flow.log_density_rows(&part.numbers, row, args.divergence, solver, streams);
+            let mut scores = scores.with_context(place)?;
+            part.in_cells(form.layout(), &mut scores.log_density);
             summary.add(&scores.log_density);
             stats = stats.merge(scores.stats);
             if let Some(writer) = &mut writer {
@@ -142,9 +134,9 @@ fn score(
                         scores.log_density.into_iter().zip(errors).flat_map(<[f64; 2]>::from).collect()
                     }
                 };
-                writer.push(&Tensor::from_vec(columns, part.rows(), shape.cols())?)?;
+                writer.push(&Tensor::from_vec(columns, part.numbers.rows(), shape.cols())?)?;
             }
-            bar.inc(part.rows() as u64);
+            bar.inc(part.numbers.rows() as u64);
         }
         drop(x); // one block at a time
         block = rows.next_block(rows_at_once)?;

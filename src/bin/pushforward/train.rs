@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use pushforward::data::{Standardize, Table};
+use pushforward::data::{Column, Conditions, Kind, Layout, Standardize};
 use pushforward::file::AtomicFile;
 use pushforward::flow::TrainingRecord;
 use pushforward::nn::{Adam, MlpShape};
+use pushforward::rng::Purpose;
 use pushforward::train::{Run, Standardization, Step};
 use pushforward::{AffinePath, Coupling, Error, Flow, Mlp, Rng, Trainer};
 use serde_json::json;
@@ -59,12 +60,16 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         drop(AtomicFile::create(output)?);
     }
 
-    // Toy, source, network, training: the order in which they draw is part of what a seed means.
+    // Toy, source, whole numbers, network, training: the order in which they draw is part of what a seed means.
     let mut rng = Rng::from_seed(common.seed);
-    let table = args.data.load(&args.reading, &mut rng)?;
+    let wanted = Some(args.columns.as_slice()).filter(|names| !names.is_empty());
+    let (table, schema) = args.data.load_typed(wanted, &args.declared.declared(), &args.reading, &mut rng)?;
+    let layout = Layout::new(schema, &args.condition, table.header.is_some())?;
     let source = match &args.source {
         Start::Normal => None,
-        Start::Rows(data) => Some(data.load_columns(table.header.as_deref(), &args.reading, &mut rng)?),
+        Start::Rows(data) => {
+            Some(data.open_as(layout.data(), table.header.is_some(), &args.reading, &mut rng)?.read_all()?)
+        }
     };
     if let Some(source) = &source {
         let (rows, dropped) = (source.values.rows(), source.dropped);
@@ -76,24 +81,42 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
             return Err(Usage("with --coupling paired no row may be left out: fill the missing cells").into());
         }
     }
+    let (rows, columns, dropped) = (table.values.rows(), table.values.cols(), table.dropped);
+    let (numbers, given) = if layout.is_plain() {
+        (table.values, None)
+    } else {
+        let (data, given) = layout.split(&table.values)?;
+        (layout.data().dequantise(&data, rng.fork(Purpose::Dequantisation))?, given)
+    };
+    let source = match source {
+        Some(source) if !layout.data().is_plain() => {
+            Some(layout.data().dequantise(&source.values, rng.fork(Purpose::Dequantisation))?)
+        }
+        source => source.map(|source| source.values),
+    };
+    let conditions = match &given {
+        Some(given) => Some(Conditions::fit(layout.condition_columns(), given)?),
+        None => None,
+    };
     let standardization = if args.standardize { Standardization::On } else { Standardization::Off };
     let standardize = match standardization {
-        Standardization::On => Standardize::fit(&table.values)?,
-        Standardization::Off => Standardize::identity(table.values.cols()),
+        Standardization::On => Standardize::fit(&numbers)?,
+        Standardization::Off => Standardize::identity(numbers.cols()),
     };
-    let constants = describe(&table, &standardize, common);
-    let velocity = Mlp::initialize(shape(standardize.model_dim()), &mut rng)?.with_simd(simd);
+    let constants = describe(&layout, [rows, dropped], &standardize, common);
+    let condition = conditions.as_ref().map_or(0, Conditions::width);
+    let shape = MlpShape { condition, ..shape(standardize.model_dim()) };
+    let velocity = Mlp::initialize(shape, &mut rng)?.with_simd(simd);
     let parameters = velocity.parameters().len();
-    let trainer = trainer(args, adam, standardization);
+    let mut trainer = trainer(args, adam, standardization);
+    if let Some((conditions, given)) = conditions.zip(given) {
+        trainer = trainer.conditions(conditions, given);
+    }
     let mut run = match &source {
-        None => trainer.start(velocity, &table.values, &mut rng)?,
-        Some(source) => trainer.start_from(velocity, &source.values, &table.values, &mut rng)?,
+        None => trainer.start(velocity, &numbers, &mut rng)?,
+        Some(source) => trainer.start_from(velocity, source, &numbers, &mut rng)?,
     };
-    drop(source);
-
-    let Table { header, values, dropped } = table;
-    let (rows, columns) = (values.rows(), values.cols());
-    drop(values); // the run has its own
+    drop((source, numbers)); // the run has its own
     let course = if args.resume { resume(&mut run, &state)? } else { None };
     if states.is_some() && course.is_none() && state.exists() {
         let state = state.display();
@@ -107,7 +130,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     let flow = Training {
         args,
         common,
-        header,
+        layout: &layout,
         start,
         before: seconds_of(&course),
         state: &state,
@@ -140,6 +163,8 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         "model": args.output.display().to_string(),
         "rows": rows,
         "columns": columns,
+        "schema": layout.table(),
+        "conditions": args.condition,
         "dropped": dropped,
         "constants": constants,
         "parameters": parameters,
@@ -183,6 +208,9 @@ fn trainer(args: &TrainArgs, adam: Adam, standardization: Standardization) -> Tr
     if let Some(rows) = args.coupling_batch {
         trainer = trainer.coupling_batch(rows.get());
     }
+    if let Some(probability) = args.condition_dropout {
+        trainer = trainer.condition_dropout(probability);
+    }
     match args.batch {
         Some(batch) => trainer.batch(batch.get()),
         None => trainer,
@@ -190,20 +218,41 @@ fn trainer(args: &TrainArgs, adam: Adam, standardization: Standardization) -> Tr
 }
 
 /// Says what was read; the names of the constant columns.
-fn describe(table: &Table, standardize: &Standardize, common: &Common) -> Vec<String> {
-    let (rows, columns, dropped) = (table.values.rows(), table.values.cols(), table.dropped);
-    let names = table.names();
-    let header = if table.header.is_some() { "header" } else { "no header" };
-    common.say(format_args!("{rows} rows, {columns} columns ({header}): {}", names.join(", ")));
+fn describe(
+    layout: &Layout,
+    [rows, dropped]: [usize; 2],
+    standardize: &Standardize,
+    common: &Common,
+) -> Vec<String> {
+    let columns: Vec<String> = layout.table().columns().iter().map(in_words).collect();
+    let header = if layout.header().is_some() { "header" } else { "no header" };
+    common.say(format_args!("{rows} rows, {} columns ({header}): {}", columns.len(), columns.join(", ")));
+    if let Some(conditions) = layout.conditions() {
+        let names: Vec<&str> = conditions.columns().iter().map(Column::name).collect();
+        common.say(format_args!("given, not learnt: {}", names.join(", ")));
+    }
     if dropped > 0 {
         let rows = if dropped == 1 { "row" } else { "rows" };
         warn(format_args!("warning: {dropped} {rows} with missing cells left out"));
     }
+    let names = layout.data().names_of_numbers();
     for j in standardize.constants() {
         let value = standardize.mean()[j];
         warn(format_args!("warning: column {} is always {value}: it is kept constant", names[j]));
     }
     standardize.constants().into_iter().map(|j| names[j].clone()).collect()
+}
+
+/// A column, and what it holds if that is not just numbers.
+fn in_words(column: &Column) -> String {
+    let name = column.name();
+    match (column.kind(), column.bounds()) {
+        (Kind::Numeric, None) => name.to_owned(),
+        (Kind::Numeric, Some(bounds)) => format!("{name} (in {bounds})"),
+        (Kind::Integer, None) => format!("{name} (integer)"),
+        (Kind::Integer, Some(bounds)) => format!("{name} (integer in {bounds})"),
+        (Kind::Categorical, _) => format!("{name} ({} categories)", column.categories().len()),
+    }
 }
 
 /// Goes on from a state, if there is one: the lines of the log until then.
@@ -242,7 +291,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 struct Training<'a> {
     args: &'a TrainArgs,
     common: &'a Common,
-    header: Option<Vec<String>>,
+    layout: &'a Layout,
     start: Instant,
     /// Seconds of the runs that this one goes on from.
     before: f64,
@@ -263,7 +312,7 @@ impl Training<'_> {
             return Err(self.rescue(&run, error));
         }
         bar.finish_and_clear();
-        let flow = run.flow()?.with_header(self.header)?;
+        let flow = with_table(run.flow()?, self.layout)?;
         if let Some(mut log) = log {
             let path = log.path().to_path_buf();
             let written = log.write_all(self.course.as_bytes());
@@ -334,7 +383,7 @@ impl Training<'_> {
         }
         let (target, kept) = (self.args.output.display(), beside(&self.args.output, "last-good"));
         let saved =
-            run.flow().and_then(|flow| flow.with_header(self.header)).and_then(|flow| flow.save(&kept));
+            run.flow().and_then(|flow| with_table(flow, self.layout)).and_then(|flow| flow.save(&kept));
         let (done, steps) = (run.steps_done(), run.steps());
         error.context(match saved {
             Ok(()) => {
@@ -347,6 +396,11 @@ impl Training<'_> {
             Err(failed) => format!("{target} was not written, nor the last good model ({failed})"),
         })
     }
+}
+
+/// The flow with the table of its data.
+fn with_table(flow: Flow, layout: &Layout) -> pushforward::Result<Flow> {
+    if layout.is_plain() { flow.with_header(layout.header()) } else { flow.with_layout(layout.clone()) }
 }
 
 /// The name of a file that stands beside the model: `MODEL.train`, its state, or `MODEL.last-good`, what a failed run leaves.

@@ -6,9 +6,10 @@ use std::ops::Range;
 use pushforward::data::{Shape, TableWriter};
 use pushforward::flow;
 use pushforward::ode::{Stats, Trajectory};
-use pushforward::{Error, Real, Result};
+use pushforward::{Error, Real, Result, Tensor};
 
 use crate::args::SampleArgs;
+use crate::form::Form;
 
 /// Rows that are drawn at a time, while as many are written: enough for many threads; fewer where there are many columns.
 const CHUNK: Range<usize> = 1 << 13..1 << 16;
@@ -70,6 +71,19 @@ impl<R: Real> Drawn<R> {
             Self::Rows(drawn) => drawn.stats,
             Self::Course(_, course) => course.stats,
         }
+    }
+
+    /// The same as rows of the table of the model.
+    pub(crate) fn in_table(self, form: &Form, conditions: Option<&Tensor<f64>>) -> Result<Self> {
+        Ok(match self {
+            Self::Rows(drawn) => {
+                Self::Rows(flow::Drawn { x: form.table(drawn.x, conditions)?, stats: drawn.stats })
+            }
+            Self::Course(first, course) => {
+                let x = course.x.into_iter().map(|x| form.table(x, conditions)).collect::<Result<_>>()?;
+                Self::Course(first, Trajectory { x, ..course })
+            }
+        })
     }
 
     /// Writes it.
