@@ -19,7 +19,7 @@ use std::hint::black_box;
 use pushforward::data::toy;
 use pushforward::field::{ProbeLaw, Probes, Worker};
 use pushforward::nn::Adam;
-use pushforward::ode::{Integration, ROWS_PER_BLOCK};
+use pushforward::ode::{AdaptiveIntegration, Integration, ROWS_PER_BLOCK};
 use pushforward::rng::Purpose;
 use pushforward::train::Run;
 use pushforward::{
@@ -35,6 +35,9 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Steps before the count begins, and steps that are counted.
 const UNCOUNTED: usize = 5;
 const COUNTED_STEPS: usize = 50;
+
+/// Rows of a block with chosen steps.
+const FEW_ROWS: usize = 12;
 
 /// How often memory is asked for while `f` runs, by any thread.
 fn allocations(f: impl FnOnce()) -> usize {
@@ -84,6 +87,20 @@ fn step_all(blocks: &mut [Integration<'_, f32>]) {
     blocks.par_iter_mut().for_each(|block| assert!(!block.step().unwrap(), "it must not be at its end"));
 }
 
+/// The same with steps that each row chooses, on a way too long for those that are counted, and few rows: each step is seven
+/// evaluations of all.
+fn adaptive_blocks<F: VectorField<f32>>(field: &F) -> Vec<AdaptiveIntegration<'_, f32>> {
+    let block = |_| {
+        let x = normals(FEW_ROWS, field.dim());
+        AdaptiveIntegration::new(&Solver::dopri5(), field, x, 0.0..1000.0).unwrap()
+    };
+    (0..3).map(block).collect()
+}
+
+fn step_each(blocks: &mut [AdaptiveIntegration<'_, f32>]) {
+    blocks.par_iter_mut().for_each(|block| assert!(!block.step().unwrap(), "it must not be at its end"));
+}
+
 /// A network whose rows carry its divergence, or estimates of it, as for log-densities.
 struct Augmented<'a>(&'a Mlp, Option<Probes>);
 
@@ -127,12 +144,16 @@ fn steps_allocate_nothing() {
             }
             let mut sampled = blocks(velocity);
             assert_eq!(steady(pool, || step_all(&mut sampled)), 0, "sampling, {on}");
+            let mut chosen = adaptive_blocks(velocity);
+            assert_eq!(steady(pool, || step_each(&mut chosen)), 0, "sampling by chosen steps, {on}");
             let streams = Rng::from_seed(4).fork(Purpose::Probe);
             let probes = Probes { streams, first_row: 0, count: 3, law: ProbeLaw::Gaussian };
             for probes in [None, Some(probes)] {
                 let augmented = Augmented(velocity, probes);
                 let mut scored = blocks(&augmented);
                 assert_eq!(steady(pool, || step_all(&mut scored)), 0, "scoring, {on}");
+                let mut chosen = adaptive_blocks(&augmented);
+                assert_eq!(steady(pool, || step_each(&mut chosen)), 0, "scoring by chosen steps, {on}");
                 assert!(scored[0].carry().iter().all(|&carry| carry != 0.0), "a divergence was found, {on}");
             }
         }

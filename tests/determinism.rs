@@ -40,6 +40,24 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
+/// Threads are made on whatever the one that makes them may use: this one alone is pinned, and its pools with it.
+#[cfg(target_os = "linux")]
+#[test]
+fn one_cpu_for_all_threads_changes_no_bit() {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use nix::unistd::Pid;
+    let free = job(2);
+    let itself = Pid::from_raw(0);
+    let allowed = sched_getaffinity(itself).unwrap();
+    let first = (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap()).unwrap();
+    let mut one = CpuSet::new();
+    one.set(first).unwrap();
+    sched_setaffinity(itself, &one).unwrap();
+    for threads in [1, 2, 7] {
+        assert!(job(threads) == free, "{threads} threads on one CPU gave other bits");
+    }
+}
+
 fn untrained() -> Flow {
     let velocity = Mlp::new(3, &[32, 32], &mut Rng::from_seed(2)).unwrap();
     Flow::new(velocity, AffinePath::default(), pushforward::Source::Normal)
