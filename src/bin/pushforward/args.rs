@@ -463,7 +463,7 @@ pub(crate) struct AuditArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// Workloads: W1 to W3 (training steps), S1 to S3 (samples), L1 to L3 (log-densities) [default: all]
+    /// Workloads: W1 to W3 (training steps), S1 to S3 (samples), L1 to L3 (log-densities), OT (couplings) [default: all]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', ignore_case = true)]
     pub(crate) only: Vec<Workload>,
     /// Length of a timed run in seconds
@@ -523,12 +523,13 @@ pub(crate) enum Workload {
     L1,
     L2,
     L3,
+    OT,
 }
 
 impl Workload {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] =
-        [Self::W1, Self::W2, Self::W3, Self::S1, Self::S2, Self::S3, Self::L1, Self::L2, Self::L3];
+    pub(crate) const ALL: [Self; 10] =
+        [Self::W1, Self::W2, Self::W3, Self::S1, Self::S2, Self::S3, Self::L1, Self::L2, Self::L3, Self::OT];
 }
 
 impl fmt::Display for Workload {

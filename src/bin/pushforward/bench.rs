@@ -1,12 +1,14 @@
 //! `pushforward bench`: fixed workloads, timed beside the machine's own multiply-add peak.
 //!
-//! W1 to W3 are training steps, S1 to S3 draw samples, L1 to L3 find exact log-densities. Each timed run is preceded by
+//! W1 to W3 are training steps, S1 to S3 draw samples, L1 to L3 find exact log-densities; OT joins as many rows of two laws in the
+//! plane, exactly or by Sinkhorn, whose operations are not counted. Each timed run is preceded by
 //! a short run of the peak loop on as many threads, so that a share of the peak means the same on a noisy machine.
 
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use pushforward::coupling::{Sinkhorn, assign_points};
 use pushforward::data::toy;
 use pushforward::kernel::multiply_adds;
 use pushforward::nn::{Adam, LrSchedule, MlpShape};
@@ -47,12 +49,21 @@ const NETS: [Net; 3] = [
     Net { file: "w3.safetensors", dim: 64, hidden: &[256; 3], batch: 512, samples: 10_000, points: 500 },
 ];
 
+/// Rows of each side of a coupling.
+const COUPLED: [usize; 3] = [256, 1024, 4096];
+/// Couplings of other rows each, in turn.
+const COUPLINGS: usize = 8;
+/// The weight of the entropy, in units of the squared distance.
+const REG: f64 = 0.05;
+
 impl Net {
-    fn of(workload: Workload) -> Self {
+    /// None for couplings, which need no network.
+    fn of(workload: Workload) -> Option<Self> {
         match workload {
-            Workload::W1 | Workload::S1 | Workload::L1 => NETS[0],
-            Workload::W2 | Workload::S2 | Workload::L2 => NETS[1],
-            Workload::W3 | Workload::S3 | Workload::L3 => NETS[2],
+            Workload::W1 | Workload::S1 | Workload::L1 => Some(NETS[0]),
+            Workload::W2 | Workload::S2 | Workload::L2 => Some(NETS[1]),
+            Workload::W3 | Workload::S3 | Workload::L3 => Some(NETS[2]),
+            Workload::OT => None,
         }
     }
 
@@ -126,7 +137,7 @@ fn read_weights(file: &Path, dim: usize, hidden: &[usize]) -> anyhow::Result<Vec
 
 /// Something to time.
 struct Work {
-    mode: &'static str,
+    mode: String,
     metric: &'static str,
     /// Steps, samples or points of one unit.
     items: f64,
@@ -166,9 +177,9 @@ pub(crate) fn run(args: &BenchArgs, common: &Common) -> anyhow::Result<()> {
                     "min": rate.rates.first(),
                     "max": rate.rates.last(),
                     "nfe": rate.nfe.map(count),
-                    "gflops": rate.median() * rate.flop / 1e9,
+                    "gflops": rate.counted(rate.median() * rate.flop / 1e9),
                     "peak_gflops": rate.peak(),
-                    "peak_share": median(&rate.shares),
+                    "peak_share": rate.counted(median(&rate.shares)),
                     "threads": threads,
                     "simd": simd.level(),
                     "scaling": scaling.map(|s| s[0]),
@@ -196,6 +207,11 @@ struct Rates {
 impl Rates {
     fn median(&self) -> f64 {
         median(&self.rates)
+    }
+
+    /// Nothing where operations were not counted.
+    fn counted(&self, value: f64) -> Option<f64> {
+        (self.flop > 0.0).then_some(value)
     }
 
     fn peak(&self) -> f64 {
@@ -284,8 +300,12 @@ fn peak(simd: Simd, threads: usize) -> f64 {
 
 /// The modes of a workload.
 fn works(workload: Workload, weights: Option<&Path>, simd: Simd, seed: u64) -> anyhow::Result<Vec<Work>> {
-    let net = Net::of(workload);
     let mut rng = Rng::from_seed(seed);
+    let Some(net) = Net::of(workload) else {
+        let exact = COUPLED.map(|n| couple(n, None, simd, &mut rng.clone()));
+        let entropic = COUPLED.map(|n| couple(n, Some(REG), simd, &mut rng.clone()));
+        return Ok(exact.into_iter().chain(entropic).collect());
+    };
     let velocity = net.velocity(weights, simd, &mut rng)?;
     match workload {
         Workload::W1 | Workload::W2 | Workload::W3 => Ok(vec![train(net, velocity, &mut rng)?]),
@@ -293,8 +313,28 @@ fn works(workload: Workload, weights: Option<&Path>, simd: Simd, seed: u64) -> a
             let solvers = [Solver::midpoint().steps(STEPS), Solver::dopri5().tolerance(TOLERANCE)];
             Ok(solvers.map(|solver| sample(net, &velocity, solver, &mut rng.clone())).into())
         }
-        Workload::L1 | Workload::L2 | Workload::L3 => Ok(vec![score(net, velocity, &mut rng)?]),
+        Workload::L1 | Workload::L2 | Workload::L3 | Workload::OT => {
+            Ok(vec![score(net, velocity, &mut rng)?])
+        }
     }
+}
+
+/// Plans between n rows of eight Gaussians and of moons.
+fn couple(n: usize, reg: Option<f64>, simd: Simd, rng: &mut Rng) -> Work {
+    let pairs: Vec<(Tensor, Tensor)> =
+        (0..COUPLINGS).map(|_| (toy::eight_gaussians(n, rng), toy::moons(n, rng))).collect();
+    let mut turn = pairs.into_iter().cycle();
+    let unit = Box::new(move || {
+        if let Some((a, b)) = turn.next() {
+            match reg {
+                None => drop(assign_points(simd, &a, &b)?),
+                Some(reg) => drop(Sinkhorn::new(reg).solve(simd, &a, &b)?),
+            }
+        }
+        Ok(Cost { flop: 0.0, nfe: None })
+    });
+    let word = if reg.is_some() { "sinkhorn" } else { "exact" };
+    Work { mode: format!("{word}-{n}"), metric: "plans_per_s", items: 1.0, unit }
 }
 
 /// Training steps as in the other frameworks' examples: plain Adam, rows drawn with replacement.
@@ -314,14 +354,14 @@ fn train(net: Net, velocity: Mlp, rng: &mut Rng) -> anyhow::Result<Work> {
         run.step()?;
         Ok(Cost { flop, nfe: None })
     });
-    Ok(Work { mode: "train", metric: "steps_per_s", items: 1.0, unit })
+    Ok(Work { mode: "train".into(), metric: "steps_per_s", items: 1.0, unit })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "some hundred thousand rows")]
 fn sample(net: Net, velocity: &Mlp, solver: Solver, rng: &mut Rng) -> Work {
     let flow = Flow::new(velocity.clone(), AffinePath::default(), Source::Normal);
     let streams = rng.fork(Purpose::Source);
-    let mode = solver.method.word();
+    let mode = solver.method.word().to_owned();
     let unit = Box::new(move || {
         let drawn = flow.sample_rows::<f32>(0..net.samples, &solver, streams)?;
         let nfe = drawn.stats.nfe;
@@ -344,5 +384,5 @@ fn score(net: Net, velocity: Mlp, rng: &mut Rng) -> anyhow::Result<Work> {
         let tangents = f64::from(STEPS) * net.divergence_multiply_adds();
         Ok(Cost { flop: 2.0 * (evaluations + tangents) * net.points as f64, nfe: Some(nfe) })
     });
-    Ok(Work { mode: "exact", metric: "points_per_s", items: net.points as f64, unit })
+    Ok(Work { mode: "exact".into(), metric: "points_per_s", items: net.points as f64, unit })
 }
