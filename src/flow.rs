@@ -92,10 +92,24 @@ pub struct TrainingRecord {
     /// SHA-256 of the data in the network's units, and of all that was trained with.
     #[serde(default)]
     pub data_sha256: Option<String>,
+    /// The course of the training: means over as many parts of it as are kept, in order.
+    #[serde(default)]
+    pub course: Vec<CoursePoint>,
     /// The settings of the program, as the text of a file with which `train --config` repeats the training. The names of the
     /// tables stand in it as they were given.
     #[serde(default)]
     pub settings: Option<String>,
+}
+
+/// A part of the course of a training.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CoursePoint {
+    /// Its last step.
+    pub step: u64,
+    /// The mean of the losses that were noted in it.
+    pub loss: f64,
+    /// The last loss on rows held out that was found in it.
+    pub validation: Option<f64>,
 }
 
 /// The parameters that a training kept, by their loss on rows that it held out.

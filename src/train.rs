@@ -849,6 +849,7 @@ impl Run {
             loss: self.recent_loss(),
             simd: simd.level(),
             data_sha256: Some(self.fingerprint().to_owned()),
+            course: Vec::new(),
             settings: None,
         }))
     }

@@ -1,6 +1,6 @@
 //! [`Canvas`]: marks with positions between pixels; [`Page`]: text and straight edges on top of them.
 //!
-//! All pictures are laid out in points and drawn with two pixels a point: glyphs snap to whole pixels.
+//! All pictures are laid out in points and drawn with two pixels a point, if nothing else is asked for: glyphs snap to whole pixels.
 
 use std::sync::OnceLock;
 
@@ -10,24 +10,15 @@ use plotters::prelude::{
 };
 use plotters::style::{Color as _, FontStyle, TextStyle, register_font};
 
-use super::colour::{Colour, WHITE, bytes, mix};
+use super::colour::{Colour, Ink, Theme, bytes, mix};
 use super::picture::Picture;
+use super::scene::{Anchor, Area};
 use crate::error::{Error, Result};
-
-/// Pixels a point.
-pub(super) const SCALE: f64 = 2.0;
-
-/// Where marks may be: [left, right) and [top, bottom) in points.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Area {
-    pub(super) left: f64,
-    pub(super) top: f64,
-    pub(super) right: f64,
-    pub(super) bottom: f64,
-}
 
 /// Pixels in f32, so that thousands of faint marks add up without rounding.
 pub(super) struct Canvas {
+    /// Pixels a point.
+    scale: f64,
     width: usize,
     height: usize,
     pixels: Vec<Colour>,
@@ -38,11 +29,12 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// A white canvas, sizes in points.
-    pub(super) fn new(width: f64, height: f64) -> Self {
-        let (width, height) = (pixel(width), pixel(height));
+    /// An empty canvas, its size in points.
+    pub(super) fn new(size: (f64, f64), scale: f64, theme: Theme) -> Self {
+        let (width, height) = (pixel(size.0 * scale), pixel(size.1 * scale));
         let n = width * height;
-        Self { width, height, pixels: vec![WHITE; n], cover: vec![0.0; n], touched: Vec::new() }
+        let pixels = vec![Ink::Ground.colour(theme); n];
+        Self { scale, width, height, pixels, cover: vec![0.0; n], touched: Vec::new() }
     }
 
     /// Draws one mark: dots and lines of the given radius along `points` (in points), cut off at `area`.
@@ -83,12 +75,13 @@ impl Canvas {
     /// its centre is inside the edge, from half a pixel outside (0) to half a pixel inside (1).
     #[allow(clippy::cast_possible_truncation, reason = "a coverage")]
     fn capsule(&mut self, a: (f64, f64), b: (f64, f64), radius: f64, area: Area) {
-        let (a, b) = ((a.0 * SCALE, a.1 * SCALE), (b.0 * SCALE, b.1 * SCALE));
-        let reach = radius * SCALE + 0.5;
-        let columns = pixel(area.left.max((a.0.min(b.0) - reach) / SCALE - 0.5))
-            ..pixel(area.right.min((a.0.max(b.0) + reach) / SCALE + 0.5)).min(self.width);
-        let rows = pixel(area.top.max((a.1.min(b.1) - reach) / SCALE - 0.5))
-            ..pixel(area.bottom.min((a.1.max(b.1) + reach) / SCALE + 0.5)).min(self.height);
+        let k = self.scale;
+        let (a, b) = ((a.0 * k, a.1 * k), (b.0 * k, b.1 * k));
+        let reach = radius * k + 0.5;
+        let columns = pixel((area.left * k).max(a.0.min(b.0) - reach - 1.0))
+            ..pixel((area.right * k).min(a.0.max(b.0) + reach + 1.0)).min(self.width);
+        let rows = pixel((area.top * k).max(a.1.min(b.1) - reach - 1.0))
+            ..pixel((area.bottom * k).min(a.1.max(b.1) + reach + 1.0)).min(self.height);
         let (d, e) = (b.0 - a.0, b.1 - a.1);
         let length = d * d + e * e;
         for row in rows {
@@ -110,9 +103,16 @@ impl Canvas {
 
     /// Gives each pixel of `area` the colour of its centre, which comes in points.
     pub(super) fn fill(&mut self, area: Area, colour: impl Fn(f64, f64) -> Colour) {
-        for row in pixel(area.top)..pixel(area.bottom).min(self.height) {
-            for column in pixel(area.left)..pixel(area.right).min(self.width) {
-                let centre = ((column as f64 + 0.5) / SCALE, (row as f64 + 0.5) / SCALE);
+        let k = self.scale;
+        // A hairline is a pixel however small the picture.
+        let span = |from: f64, to: f64| {
+            let (first, last) = (pixel(from * k), pixel(to * k));
+            first..if to > from { last.max(first + 1) } else { last }
+        };
+        let (rows, columns) = (span(area.top, area.bottom), span(area.left, area.right));
+        for row in rows.start..rows.end.min(self.height) {
+            for column in columns.start..columns.end.min(self.width) {
+                let centre = ((column as f64 + 0.5) / k, (row as f64 + 0.5) / k);
                 self.pixels[row * self.width + column] = colour(centre.0, centre.1);
             }
         }
@@ -125,24 +125,17 @@ impl Canvas {
         let (width, height) = (side(self.width)?, side(self.height)?);
         let mut rgb: Vec<u8> = self.pixels.iter().flat_map(|&c| bytes(c)).collect();
         {
-            let page =
-                Page { area: BitMapBackend::with_buffer(&mut rgb, (width, height)).into_drawing_area() };
+            let area = BitMapBackend::with_buffer(&mut rgb, (width, height)).into_drawing_area();
+            let page = Page { scale: self.scale, area };
             draw(&page)?;
         }
         Ok(Picture { width, height, rgb })
     }
 }
 
-/// Which end of a text its position is.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Anchor {
-    Left,
-    Centre,
-    Right,
-}
-
 /// The finished marks, with text and edges on top; positions and sizes in points.
 pub(super) struct Page<'a> {
+    scale: f64,
     area: DrawingArea<BitMapBackend<'a>, Shift>,
 }
 
@@ -156,7 +149,7 @@ impl Page<'_> {
         size: f64,
         colour: Colour,
     ) -> Result<()> {
-        let style = style(size, colour);
+        let style = style(size * self.scale, colour);
         let width = self.area.estimate_text_size(text, &style).map_err(|e| refused(&e))?.0;
         let shift = match anchor {
             Anchor::Left => 0.0,
@@ -164,24 +157,25 @@ impl Page<'_> {
             Anchor::Right => f64::from(width),
         };
         // Plotters puts the baseline half a font height below the position.
-        let y = at.1 * SCALE - style.font.get_size() / 2.0;
-        let position = (whole(at.0 * SCALE - shift), whole(y));
+        let y = at.1 * self.scale - style.font.get_size() / 2.0;
+        let position = (whole(at.0 * self.scale - shift), whole(y));
         self.area.draw_text(text, &style, position).map_err(|e| refused(&e))
     }
 
-    /// Fills a rectangle; its edges go to the nearest pixels.
+    /// Fills a rectangle of at least a pixel; its edges go to the nearest pixels.
     pub(super) fn rectangle(&self, area: Area, colour: Colour) -> Result<()> {
-        let corners = [(area.left, area.top), (area.right, area.bottom)]
-            .map(|(x, y)| (whole(x * SCALE), whole(y * SCALE)));
+        let [left, top, right, bottom] =
+            [area.left, area.top, area.right, area.bottom].map(|side| whole(side * self.scale));
+        let corners = [(left, top), (right.max(left.saturating_add(1)), bottom.max(top.saturating_add(1)))];
         // Plotters' rectangle ends before its right column and its last row.
         self.area.draw(&Rectangle::new(corners, rgb(colour).filled())).map_err(|e| refused(&e))
     }
 }
 
-/// The font of a text: plotters' size is the height from descent to ascent, 0.928 + 0.236 em in
+/// The font of a text, `size` pixels an em: plotters' size is the height from descent to ascent, 0.928 + 0.236 em in
 /// DejaVu Sans.
 fn style(size: f64, colour: Colour) -> TextStyle<'static> {
-    let mut style = TextStyle::from(("sans-serif", size * SCALE * 1.164).into_font());
+    let mut style = TextStyle::from(("sans-serif", size * 1.164).into_font());
     style.color = rgb(colour).to_backend_color();
     style
 }
@@ -191,11 +185,13 @@ fn rgb(colour: Colour) -> RGBColor {
     RGBColor(r, g, b)
 }
 
+/// The font of all pictures.
+pub(super) const FONT: &[u8] = include_bytes!("DejaVuSans-subset.ttf");
+
 /// Gives plotters its only font, once in the life of the program.
 pub(crate) fn register() -> Result<()> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    let font = include_bytes!("DejaVuSans-subset.ttf");
-    if *REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, font).is_ok()) {
+    if *REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, FONT).is_ok()) {
         return Ok(());
     }
     Err(Error::Picture { what: "text", found: "the font in this program cannot be read".into() })
@@ -205,10 +201,10 @@ fn refused(e: &dyn std::error::Error) -> Error {
     Error::Picture { what: "text and frames", found: e.to_string() }
 }
 
-/// The pixel edge nearest to a position in points; 0 for what is to the left of it.
+/// The pixel edge nearest to a position; 0 for what is to the left of it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast to usize saturates")]
-fn pixel(points: f64) -> usize {
-    (points * SCALE).round() as usize
+fn pixel(position: f64) -> usize {
+    position.round() as usize
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a cast to i32 saturates")]
@@ -223,6 +219,10 @@ mod tests {
     const ALL: Area = Area { left: 0.0, top: 0.0, right: 20.0, bottom: 10.0 };
     const BLACK: Colour = [0.0; 3];
 
+    fn blank(width: f64, height: f64) -> Canvas {
+        Canvas::new((width, height), 2.0, Theme::Light)
+    }
+
     fn ink(canvas: &Canvas) -> f32 {
         canvas.pixels.iter().map(|p| (255.0 - p[0]) / 255.0).sum()
     }
@@ -231,7 +231,7 @@ mod tests {
     fn a_dot_covers_its_area_wherever_it_is() {
         // Radius 1.5 points = 3 pixels: 9 pi pixels. The linear edge is off by less than 2 %.
         for at in [(10.0, 5.0), (10.1, 5.2), (9.87, 4.63)] {
-            let mut canvas = Canvas::new(20.0, 10.0);
+            let mut canvas = blank(20.0, 10.0);
             canvas.mark(&[at], 1.5, ALL, BLACK, 1.0);
             assert!((ink(&canvas) / (9.0 * std::f32::consts::PI) - 1.0).abs() < 0.02);
         }
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_line_that_returns_is_as_dark_as_one_that_does_not() {
-        let (mut once, mut twice) = (Canvas::new(20.0, 10.0), Canvas::new(20.0, 10.0));
+        let (mut once, mut twice) = (blank(20.0, 10.0), blank(20.0, 10.0));
         once.mark(&[(2.0, 2.0), (17.0, 8.0)], 0.5, ALL, BLACK, 0.5);
         twice.mark(&[(2.0, 2.0), (17.0, 8.0), (2.0, 2.0)], 0.5, ALL, BLACK, 0.5);
         assert!((ink(&once) - ink(&twice)).abs() < 1e-3);
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn nothing_leaves_the_area() {
         let area = Area { left: 5.0, top: 2.0, right: 15.0, bottom: 8.0 };
-        let mut canvas = Canvas::new(20.0, 10.0);
+        let mut canvas = blank(20.0, 10.0);
         canvas.mark(&[(-1e6, -1e6), (1e6, 1e6)], 3.0, area, BLACK, 1.0);
         canvas.mark(&[(-50.0, 3.0)], 3.0, area, BLACK, 1.0);
         for (k, p) in canvas.pixels.iter().enumerate() {
@@ -261,7 +261,7 @@ mod tests {
         }
         assert!(ink(&canvas) > 10.0);
         // What overflows is not drawn at all.
-        let mut canvas = Canvas::new(20.0, 10.0);
+        let mut canvas = blank(20.0, 10.0);
         canvas.mark(&[(-1e200, 1e250), (1e300, 5.0)], 3.0, area, BLACK, 1.0);
         assert!(ink(&canvas) < 1e-6);
     }
@@ -269,14 +269,21 @@ mod tests {
     #[test]
     fn a_rectangle_has_exactly_its_pixels() {
         let edge = Area { left: 3.0, top: 1.0, right: 3.5, bottom: 4.0 };
-        let picture = Canvas::new(20.0, 10.0).finish(|page| page.rectangle(edge, BLACK)).unwrap();
+        let picture = blank(20.0, 10.0).finish(|page| page.rectangle(edge, BLACK)).unwrap();
         let dark = (0..40 * 20).filter(|&k| picture.rgb[3 * k] < 255);
         assert!(dark.eq((2..8).map(|row| row * 40 + 6)));
+        // In a picture of a fifth of the size it is still there.
+        let small = Canvas::new((20.0, 10.0), 0.4, Theme::Light);
+        let picture = small.finish(|page| page.rectangle(edge, BLACK)).unwrap();
+        assert!(picture.rgb.chunks(3).any(|pixel| pixel[0] == 0));
+        let mut small = Canvas::new((20.0, 10.0), 0.4, Theme::Light);
+        small.fill(edge, |_, _| BLACK);
+        assert!(ink(&small) > 0.9);
     }
 
     #[test]
     fn letters_are_black_on_white_and_stay_at_home() {
-        let picture = Canvas::new(60.0, 30.0)
+        let picture = blank(60.0, 30.0)
             .finish(|page| page.text("x\u{2080} \u{2248} 1", (30.0, 20.0), Anchor::Centre, 12.0, BLACK))
             .unwrap();
         let dark: Vec<usize> = (0..120 * 60).filter(|&k| picture.rgb[3 * k] < 64).collect();

@@ -3,21 +3,59 @@
 /// Red, green and blue in 0 ..= 255, sRGB.
 pub(super) type Colour = [f32; 3];
 
-pub(super) const WHITE: Colour = [255.0, 255.0, 255.0];
-/// Titles and legends.
-pub(super) const TEXT: Colour = [33.0, 37.0, 41.0];
-/// Numbers at the axes and remarks.
-pub(super) const QUIET: Colour = [98.0, 106.0, 114.0];
-/// Frames and ticks.
-pub(super) const LINE: Colour = [173.0, 181.0, 189.0];
-/// Lines behind the points.
-pub(super) const GUIDE: Colour = [238.0, 240.0, 242.0];
-/// What comes from or goes to the target.
-pub(super) const TARGET: Colour = [25.0, 84.0, 154.0];
-/// What comes from the source.
-pub(super) const SOURCE: Colour = [230.0, 126.0, 34.0];
-/// Paths between them.
-pub(super) const PATH: Colour = [108.0, 122.0, 137.0];
+/// The ground of a picture and the colours on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Theme {
+    /// Dark on white.
+    #[default]
+    Light,
+    /// Light on nearly black.
+    Dark,
+}
+
+/// What a colour is for. Blue and orange are told apart by nearly everybody, on both grounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ink {
+    /// The page.
+    Ground,
+    /// Titles and legends.
+    Text,
+    /// Numbers at the axes and remarks.
+    Quiet,
+    /// Frames and ticks.
+    Line,
+    /// Lines behind the points.
+    Guide,
+    /// What comes from or goes to the target: blue.
+    Target,
+    /// What comes from the source, or the data that samples are held against: orange.
+    Source,
+    /// Bars of the data behind the line of samples.
+    Bar,
+    /// Paths between source and target.
+    Path,
+    /// On top of a colour map.
+    OnMap,
+}
+
+impl Ink {
+    /// The colour on this ground.
+    pub(super) fn colour(self, theme: Theme) -> Colour {
+        let (light, dark) = match self {
+            Self::Ground => (0xffffff, 0x14181d),
+            Self::Text => (0x212529, 0xe9ecef),
+            Self::Quiet => (0x626a72, 0xa3abb3),
+            Self::Line => (0xadb5bd, 0x5b646d),
+            Self::Guide => (0xeef0f2, 0x232a31),
+            Self::Target => (0x19549a, 0x6cb4ee),
+            Self::Source => (0xe67e22, 0xf2a154),
+            Self::Bar => (0xf6d3ae, 0x6b4a28),
+            Self::Path => (0x6c7a89, 0x93a1ad),
+            Self::OnMap => (0xffffff, 0xffffff),
+        };
+        channels(if theme == Theme::Light { light } else { dark })
+    }
+}
 
 /// Every fifth of the 256 colours of viridis, of matplotlib (`_cm_listed.py`, in the public domain under
 /// CC0: N. Smith, S. van der Walt, E. Firing), as 0xRRGGBB. Between them, straight lines stay within

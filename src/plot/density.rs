@@ -1,9 +1,9 @@
-//! A density on a regular grid as a heat map.
+//! A density on a regular grid as a heat map with contours.
 
-use super::canvas::{Anchor, Area, Canvas};
-use super::colour::{TEXT, viridis};
-use super::frame::Frame;
-use super::picture::Picture;
+use super::colour::{Colour, Ink, viridis};
+use super::contour::contour;
+use super::frame::{Frame, Range};
+use super::scene::{Anchor, Area, Scene};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -22,6 +22,8 @@ pub struct Grid<'a> {
     pub x: (f64, f64),
     /// The lower edge of the first and the upper edge of the last row.
     pub y: (f64, f64),
+    /// Lines of equal density: how many, at equal steps between 0 and the largest value.
+    pub contours: usize,
 }
 
 /// The longer side of the map, and the margins, in points.
@@ -50,36 +52,78 @@ const BAR_NUMBERS: f64 = 72.0;
 /// use pushforward::{Tensor, plot};
 ///
 /// let values = Tensor::from_rows(&[[0.1, 0.2], [0.3, 0.4]]);
-/// let grid = plot::Grid { title: "density", values: &values, x: (0.0, 2.0), y: (0.0, 2.0) };
-/// assert!(plot::density(&grid)?.width > 0);
+/// let grid = plot::Grid { title: "density", values: &values, x: (0.0, 2.0), y: (0.0, 2.0), contours: 3 };
+/// assert!(plot::density(&grid)?.picture(&plot::Look::default())?.width > 0);
 /// # Ok::<(), pushforward::Error>(())
 /// ```
-pub fn density(grid: &Grid<'_>) -> Result<Picture> {
+pub fn density(grid: &Grid<'_>) -> Result<Scene> {
     let most = check(grid)?;
-    let (rows, columns) = (grid.values.rows(), grid.values.cols());
-    let spans = (grid.x.1 - grid.x.0, grid.y.1 - grid.y.0);
-    let longest = spans.0.max(spans.1);
-    let side = |span: f64| (SIDE * span / longest).round().max(SHORTEST);
-    let map = Area { left: LEFT, top: TOP, right: LEFT + side(spans.0), bottom: TOP + side(spans.1) };
-    let map = Frame { area: map, x: grid.x, y: grid.y };
-    let left = map.area.right + BAR_GAP;
-    let bar = Frame { area: Area { left, right: left + BAR, ..map.area }, x: (0.0, 1.0), y: (0.0, most) };
+    let colours = grid.values.as_slice().iter().map(|value| viridis(value / most)).collect();
+    let (mut scene, map) =
+        Map { title: grid.title, x: grid.x, y: grid.y, most, bar: ["density,", "per unit area"] }.draw(
+            grid.values.cols(),
+            colours,
+            viridis,
+        );
+    let (rows, columns) = (grid.values.rows() as f64, grid.values.cols() as f64);
+    let place = |x: f64, y: f64| {
+        let between = |(low, high): Range, share: f64| low + share * (high - low);
+        map.at(between(grid.x, (x + 0.5) / columns), between(grid.y, (y + 0.5) / rows))
+    };
+    for k in 1..=grid.contours {
+        let level = most * k as f64 / (grid.contours + 1) as f64;
+        for line in contour(grid.values, level) {
+            let line = line.into_iter().map(|(x, y)| place(x, y)).collect();
+            scene.stroke(line, 0.4, map.area, Ink::OnMap, 0.55);
+        }
+    }
+    Ok(scene)
+}
 
-    let mut canvas = Canvas::new(left + BAR + BAR_NUMBERS, map.area.bottom + BOTTOM);
-    canvas.fill(map.area, |across, down| {
-        let (x, y) = map.data_at((across, down));
-        let (i, j) = (cell(y, grid.y, rows), cell(x, grid.x, columns));
-        viridis(grid.values.row(i)[j] / most)
-    });
-    canvas.fill(bar.area, |across, down| viridis(bar.data_at((across, down)).1 / most));
-    canvas.finish(|page| {
-        map.draw(page, true)?;
-        bar.draw_right(page)?;
+/// A coloured map with its colour bar.
+pub(super) struct Map<'a> {
+    pub(super) title: &'a str,
+    pub(super) x: Range,
+    pub(super) y: Range,
+    /// The value of the bar's upper end; its lower end is 0.
+    pub(super) most: f64,
+    /// Two lines above the bar.
+    pub(super) bar: [&'a str; 2],
+}
+
+/// Colours of the bar, from 0 up.
+const SHADES: usize = 256;
+
+impl Map<'_> {
+    /// Draws cells of these colours, the lowest row first, and the bar with those of its shares.
+    pub(super) fn draw(
+        &self,
+        columns: usize,
+        colours: Vec<Colour>,
+        shade: impl Fn(f64) -> Colour,
+    ) -> (Scene, Frame) {
+        let spans = (self.x.1 - self.x.0, self.y.1 - self.y.0);
+        let longest = spans.0.max(spans.1);
+        let side = |span: f64| (SIDE * span / longest).round().max(SHORTEST);
+        let map = Area { left: LEFT, top: TOP, right: LEFT + side(spans.0), bottom: TOP + side(spans.1) };
+        let map = Frame { area: map, x: self.x, y: self.y };
+        let left = map.area.right + BAR_GAP;
+        let bar = Area { left, right: left + BAR, ..map.area };
+        let bar = Frame { area: bar, x: (0.0, 1.0), y: (0.0, self.most) };
+
+        let mut scene = Scene::new(left + BAR + BAR_NUMBERS, map.area.bottom + BOTTOM);
+        scene.cells(map.area, columns, colours);
+        let shades = (0..SHADES).map(|k| shade((k as f64 + 0.5) / SHADES as f64)).collect();
+        scene.cells(bar.area, 1, shades);
+        map.draw(&mut scene, true);
+        bar.draw_right(&mut scene);
         let middle = (map.area.left + map.area.right) / 2.0;
-        page.text(grid.title, (middle, 24.0), Anchor::Centre, 15.0, TEXT)?;
-        page.text("density,", (bar.area.left, TOP - 21.0), Anchor::Left, 10.5, TEXT)?;
-        page.text("per unit area", (bar.area.left, TOP - 8.0), Anchor::Left, 10.5, TEXT)
-    })
+        scene.text(self.title, (middle, 24.0), Anchor::Centre, 15.0, Ink::Text);
+        for (line, y) in self.bar.into_iter().zip([TOP - 21.0, TOP - 8.0]) {
+            scene.text(line, (bar.area.left, y), Anchor::Left, 10.5, Ink::Text);
+        }
+        (scene, map)
+    }
 }
 
 /// Checks the grid and gives its largest value, 1 if all are 0.
@@ -96,27 +140,28 @@ fn check(grid: &Grid<'_>) -> Result<f64> {
         let remedy = "a density is not below 0 (a log-density must be exponentiated)";
         return Err(Error::Setting { name: "values", value: value.to_string(), remedy });
     }
-    for (name, (low, high)) in [("x", grid.x), ("y", grid.y)] {
+    check_axes(grid.x, grid.y)?;
+    let most = grid.values.as_slice().iter().fold(0.0_f64, |m, &v| m.max(v));
+    Ok(if most > 0.0 { most } else { 1.0 })
+}
+
+/// Looks whether the ends of both axes are in order.
+pub(super) fn check_axes(x: Range, y: Range) -> Result<()> {
+    for (name, (low, high)) in [("x", x), ("y", y)] {
         // Wide enough for its numbers to resolve, and with a finite length.
         if !(high - low > 1e-9 * low.abs().max(high.abs()) && (high - low).is_finite()) {
             let remedy = "give the lower end of the axis, then a higher one";
             return Err(Error::Setting { name, value: format!("({low}, {high})"), remedy });
         }
     }
-    let most = grid.values.as_slice().iter().fold(0.0_f64, |m, &v| m.max(v));
-    Ok(if most > 0.0 { most } else { 1.0 })
-}
-
-/// The cell of n between the ends of an axis.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast to usize saturates")]
-#[allow(clippy::cast_precision_loss, reason = "a count")]
-fn cell(x: f64, axis: (f64, f64), n: usize) -> usize {
-    (((x - axis.0) / (axis.1 - axis.0) * n as f64) as usize).min(n - 1)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::colour::bytes;
+    use super::super::picture::Picture;
+    use super::super::scene::Look;
     use super::*;
 
     /// The colour at a share of the map's width and height from its lower left corner.
@@ -131,21 +176,21 @@ mod tests {
     fn the_first_row_is_at_the_bottom() {
         // Two rows, three columns: 420 points wide, 280 high.
         let values = Tensor::from_rows(&[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]);
-        let grid = Grid { title: "", values: &values, x: (-3.0, 3.0), y: (0.0, 4.0) };
-        let picture = density(&grid).unwrap();
+        let grid = Grid { title: "", values: &values, x: (-3.0, 3.0), y: (0.0, 4.0), contours: 0 };
+        let picture = density(&grid).unwrap().picture(&Look::default()).unwrap();
         for i in 0..2 {
             for j in 0..3 {
                 let found = colour(&picture, 70 + 140 * j, 70 + 140 * i, 420, 280);
                 assert_eq!(found, bytes(viridis(values.row(i)[j] / 5.0)), "row {i}, column {j}");
             }
         }
-        assert_eq!(density(&grid).unwrap(), picture);
+        assert_eq!(density(&grid).unwrap().picture(&Look::default()).unwrap(), picture);
     }
 
     #[test]
     fn bad_grids_are_errors() {
         let values = Tensor::from_rows(&[[0.0, 1.0], [2.0, 3.0]]);
-        let grid = |values: &Tensor<f64>, x, y| density(&Grid { title: "t", values, x, y });
+        let grid = |values: &Tensor<f64>, x, y| density(&Grid { title: "t", values, x, y, contours: 2 });
         let unit = (0.0, 1.0);
         assert!(matches!(grid(&Tensor::zeros(0, 2), unit, unit), Err(Error::Dimension { .. })));
         assert!(matches!(grid(&Tensor::zeros(2, 0), unit, unit), Err(Error::Dimension { .. })));

@@ -1,7 +1,7 @@
 //! [`Frame`]: the rectangle in which data is drawn, with its ranges and the numbers at its edges.
 
-use super::canvas::{Anchor, Area, Canvas, Page};
-use super::colour::{GUIDE, LINE, QUIET};
+use super::colour::Ink;
+use super::scene::{Anchor, Area, Scene};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -37,69 +37,75 @@ impl Frame {
         (a.left + s * (a.right - a.left), a.bottom - t * (a.bottom - a.top))
     }
 
-    /// The data point at a place on the page.
-    pub(super) fn data_at(&self, at: (f64, f64)) -> (f64, f64) {
-        let a = &self.area;
-        let (s, t) = ((at.0 - a.left) / (a.right - a.left), (a.bottom - at.1) / (a.bottom - a.top));
-        (self.x.0 + s * (self.x.1 - self.x.0), self.y.0 + t * (self.y.1 - self.y.0))
-    }
-
     /// Whether a data point is inside.
     pub(super) fn holds(&self, x: f64, y: f64) -> bool {
         (self.x.0..=self.x.1).contains(&x) && (self.y.0..=self.y.1).contains(&y)
     }
 
     /// Draws faint lines at the ticks, under the data.
-    pub(super) fn guides(&self, canvas: &mut Canvas) {
+    pub(super) fn guides(&self, scene: &mut Scene) {
         let a = self.area;
         for (x, _) in ticks(self.x, (a.right - a.left) / ACROSS) {
             let left = self.at(x, 0.0).0 - HAIR / 2.0;
-            canvas.fill(Area { left, right: left + HAIR, ..a }, |_, _| GUIDE);
+            scene.fill(Area { left, right: left + HAIR, ..a }, Ink::Guide);
         }
         for (y, _) in ticks(self.y, (a.bottom - a.top) / UPWARD) {
             let top = self.at(0.0, y).1 - HAIR / 2.0;
-            canvas.fill(Area { top, bottom: top + HAIR, ..a }, |_, _| GUIDE);
+            scene.fill(Area { top, bottom: top + HAIR, ..a }, Ink::Guide);
         }
     }
 
     /// Draws the edges, the ticks and their numbers; the numbers of y only where there is room for them.
-    pub(super) fn draw(&self, page: &Page<'_>, numbers_of_y: bool) -> Result<()> {
+    pub(super) fn draw(&self, scene: &mut Scene, numbers_of_y: bool) {
+        self.outline(scene);
+        self.numbers_of_x(scene, ACROSS);
+        if numbers_of_y {
+            self.numbers_of_y(scene, UPWARD);
+        }
+    }
+
+    /// Draws ticks and their numbers below the frame, about `apart` points apart at least.
+    pub(super) fn numbers_of_x(&self, scene: &mut Scene, apart: f64) {
         let a = self.area;
-        outline(page, a)?;
-        for (x, text) in ticks(self.x, (a.right - a.left) / ACROSS) {
+        for (x, text) in ticks(self.x, (a.right - a.left) / apart) {
             let x = self.at(x, 0.0).0;
             let (left, right) = (x - HAIR / 2.0, x + HAIR / 2.0);
-            page.rectangle(Area { left, right, top: a.bottom, bottom: a.bottom + TICK }, LINE)?;
-            page.text(&text, (x, a.bottom + TICK + 12.0), Anchor::Centre, LABEL, QUIET)?;
+            scene.rectangle(Area { left, right, top: a.bottom, bottom: a.bottom + TICK }, Ink::Line);
+            scene.text(&text, (x, a.bottom + TICK + 12.0), Anchor::Centre, LABEL, Ink::Quiet);
         }
-        if !numbers_of_y {
-            return Ok(());
-        }
-        for (y, text) in ticks(self.y, (a.bottom - a.top) / UPWARD) {
-            let y = self.at(0.0, y).1;
+    }
+
+    /// Draws ticks and their numbers to the left of the frame, about `apart` points apart at least.
+    pub(super) fn numbers_of_y(&self, scene: &mut Scene, apart: f64) {
+        let a = self.area;
+        for (y, text) in ticks(self.y, (a.bottom - a.top) / apart) {
+            let y = self.at(self.x.0, y).1;
             let (top, bottom) = (y - HAIR / 2.0, y + HAIR / 2.0);
-            page.rectangle(Area { top, bottom, left: a.left - TICK, right: a.left }, LINE)?;
-            page.text(&text, (a.left - TICK - 3.0, y + 0.36 * LABEL), Anchor::Right, LABEL, QUIET)?;
+            scene.rectangle(Area { top, bottom, left: a.left - TICK, right: a.left }, Ink::Line);
+            scene.text(&text, (a.left - TICK - 3.0, y + 0.36 * LABEL), Anchor::Right, LABEL, Ink::Quiet);
         }
-        Ok(())
+    }
+
+    /// Draws the four edges just outside the frame.
+    pub(super) fn outline(&self, scene: &mut Scene) {
+        outline(scene, self.area);
     }
 
     /// Draws numbers and ticks to the right of the frame: those of a colour bar.
-    pub(super) fn draw_right(&self, page: &Page<'_>) -> Result<()> {
+    pub(super) fn draw_right(&self, scene: &mut Scene) {
         let a = self.area;
-        outline(page, a)?;
+        outline(scene, a);
         for (y, text) in ticks(self.y, (a.bottom - a.top) / UPWARD) {
             let y = self.at(0.0, y).1;
             let (top, bottom) = (y - HAIR / 2.0, y + HAIR / 2.0);
-            page.rectangle(Area { top, bottom, left: a.right, right: a.right + TICK }, LINE)?;
-            page.text(&text, (a.right + TICK + 3.0, y + 0.36 * LABEL), Anchor::Left, LABEL, QUIET)?;
+            scene.rectangle(Area { top, bottom, left: a.right, right: a.right + TICK }, Ink::Line);
+            scene.text(&text, (a.right + TICK + 3.0, y + 0.36 * LABEL), Anchor::Left, LABEL, Ink::Quiet);
         }
-        Ok(())
     }
 }
 
 /// Draws the four edges just outside an area.
-fn outline(page: &Page<'_>, a: Area) -> Result<()> {
+fn outline(scene: &mut Scene, a: Area) {
     let outer =
         Area { left: a.left - HAIR, top: a.top - HAIR, right: a.right + HAIR, bottom: a.bottom + HAIR };
     for edge in [
@@ -108,9 +114,8 @@ fn outline(page: &Page<'_>, a: Area) -> Result<()> {
         Area { bottom: a.top, ..outer },
         Area { top: a.bottom, ..outer },
     ] {
-        page.rectangle(edge, LINE)?;
+        scene.rectangle(edge, Ink::Line);
     }
-    Ok(())
 }
 
 /// Checks a matrix of points in the plane.
@@ -155,8 +160,21 @@ pub(super) fn square_ranges<'a>(
     Ok((around(x), around(y)))
 }
 
+/// A range with 5 % of air at both ends, wide enough that its numbers resolve.
+pub(super) fn widened(low: f64, high: f64) -> Result<Range> {
+    let (span, largest) = (high - low, low.abs().max(high.abs()));
+    if !(8.0 * span).is_finite() {
+        let remedy = "its range overflows: divide the numbers by a common factor";
+        return Err(Error::Setting { name: "range", value: format!("({low:e}, {high:e})"), remedy });
+    }
+    let half = (0.55 * span).max(largest * 1e-6);
+    let half = if half > 0.0 { half } else { 0.5 };
+    let centre = 0.5 * low + 0.5 * high;
+    Ok((centre - half, centre + half))
+}
+
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index below the rows")]
-fn robust_range(set: &Tensor<f64>, column: usize) -> Range {
+pub(super) fn robust_range(set: &Tensor<f64>, column: usize) -> Range {
     const QUANTILE: f64 = 0.002;
     let mut sorted: Vec<f64> = (0..set.rows()).map(|i| set.row(i)[column]).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -234,13 +252,11 @@ mod tests {
     }
 
     #[test]
-    fn there_and_back() {
+    fn a_point_has_its_place() {
         let area = Area { left: 10.0, top: 20.0, right: 110.0, bottom: 220.0 };
         let frame = Frame { area, x: (-1.0, 1.0), y: (0.0, 4.0) };
         // y points up: its lower end is at the bottom.
         assert_eq!((frame.at(-1.0, 0.0), frame.at(1.0, 4.0)), ((10.0, 220.0), (110.0, 20.0)));
-        let back = frame.data_at(frame.at(0.25, 3.0));
-        assert!((back.0 - 0.25).abs() < 1e-12 && (back.1 - 3.0).abs() < 1e-12);
         assert!(frame.holds(0.0, 2.0) && !frame.holds(0.0, 4.1) && !frame.holds(-1.1, 2.0));
     }
 }

@@ -1,9 +1,8 @@
 //! Sets of points side by side, in the same axes.
 
-use super::canvas::{Anchor, Area, Canvas};
-use super::colour::{QUIET, TARGET, TEXT};
+use super::colour::Ink;
 use super::frame::{Frame, check_points, square_ranges};
-use super::picture::Picture;
+use super::scene::{Anchor, Area, Scene};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -40,11 +39,12 @@ const BOTTOM: f64 = 32.0;
 /// use pushforward::{Tensor, plot};
 ///
 /// let points = Tensor::from_rows(&[[0.0, 0.0], [1.0, 2.0]]);
-/// let picture = plot::samples(&[plot::Panel { title: "data", points: &points }])?;
+/// let scene = plot::samples(&[plot::Panel { title: "data", points: &points }])?;
+/// let picture = scene.picture(&plot::Look::default())?;
 /// assert_eq!(picture.rgb.len(), (picture.width * picture.height * 3) as usize);
 /// # Ok::<(), pushforward::Error>(())
 /// ```
-pub fn samples(panels: &[Panel<'_>]) -> Result<Picture> {
+pub fn samples(panels: &[Panel<'_>]) -> Result<Scene> {
     if panels.is_empty() || panels.len() > 8 {
         let (expected, remedy) = if panels.is_empty() { (1, "give at least one") } else { (8, "give fewer") };
         return Err(Error::Dimension { what: "panels", expected, found: panels.len(), remedy });
@@ -59,30 +59,28 @@ pub fn samples(panels: &[Panel<'_>]) -> Result<Picture> {
         frames.push(Frame { area: Area { left, top: TOP, right: left + SIDE, bottom: TOP + SIDE }, x, y });
         left += SIDE + GAP;
     }
-    let mut canvas = Canvas::new(left - GAP + RIGHT, TOP + SIDE + BOTTOM);
+    let mut scene = Scene::new(left - GAP + RIGHT, TOP + SIDE + BOTTOM);
     let mut outside = Vec::new();
     for (frame, panel) in frames.iter().zip(panels) {
-        frame.guides(&mut canvas);
-        outside.push(dots(&mut canvas, frame, panel.points));
+        frame.guides(&mut scene);
+        outside.push(dots(&mut scene, frame, panel.points, Ink::Target, 1.0));
     }
-    canvas.finish(|page| {
-        for (k, (frame, panel)) in frames.iter().zip(panels).enumerate() {
-            frame.draw(page, k == 0)?;
-            let middle = (frame.area.left + frame.area.right) / 2.0;
-            page.text(panel.title, (middle, 24.0), Anchor::Centre, 15.0, TEXT)?;
-            let count = match outside[k] {
-                0 => format!("{} points", grouped(panel.points.rows())),
-                out => format!("{} points, {} of them outside", grouped(panel.points.rows()), grouped(out)),
-            };
-            page.text(&count, (middle, 42.0), Anchor::Centre, 10.5, QUIET)?;
-        }
-        Ok(())
-    })
+    for (k, (frame, panel)) in frames.iter().zip(panels).enumerate() {
+        frame.draw(&mut scene, k == 0);
+        let middle = (frame.area.left + frame.area.right) / 2.0;
+        scene.text(panel.title, (middle, 24.0), Anchor::Centre, 15.0, Ink::Text);
+        let count = match outside[k] {
+            0 => format!("{} points", grouped(panel.points.rows())),
+            out => format!("{} points, {} of them outside", grouped(panel.points.rows()), grouped(out)),
+        };
+        scene.text(&count, (middle, 42.0), Anchor::Centre, 10.5, Ink::Quiet);
+    }
+    Ok(scene)
 }
 
-/// Draws the points that the frame holds and counts the others.
+/// Draws the points that the frame holds, `size` times as large as usual, and counts the others.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a count; an opacity")]
-fn dots(canvas: &mut Canvas, frame: &Frame, points: &Tensor<f64>) -> usize {
+pub(super) fn dots(scene: &mut Scene, frame: &Frame, points: &Tensor<f64>, ink: Ink, size: f64) -> usize {
     // Chosen by eye: radius 1.6 points up to 2,000 dots, 1.07 at 10,000, 0.6 from 100,000 on; then
     // only the opacity falls further, so that more dots still show where they are denser.
     let n = points.rows() as f64;
@@ -92,7 +90,7 @@ fn dots(canvas: &mut Canvas, frame: &Frame, points: &Tensor<f64>) -> usize {
     for i in 0..points.rows() {
         let (x, y) = (points.row(i)[0], points.row(i)[1]);
         if frame.holds(x, y) {
-            canvas.mark(&[frame.at(x, y)], radius, frame.area, TARGET, opacity);
+            scene.stroke(vec![frame.at(x, y)], size * radius, frame.area, ink, opacity);
         } else {
             outside += 1;
         }
@@ -101,7 +99,7 @@ fn dots(canvas: &mut Canvas, frame: &Frame, points: &Tensor<f64>) -> usize {
 }
 
 /// A count with a comma between thousands.
-fn grouped(n: usize) -> String {
+pub(super) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (k, digit) in digits.chars().enumerate() {
@@ -115,8 +113,13 @@ fn grouped(n: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::canvas::SCALE;
+    use super::super::picture::Picture;
+    use super::super::scene::{Look, SCALE};
     use super::*;
+
+    fn drawn(panels: &[Panel<'_>]) -> Picture {
+        samples(panels).unwrap().picture(&Look::default()).unwrap()
+    }
 
     fn darkness(picture: &Picture, x: f64, y: f64) -> u8 {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a pixel of the picture")]
@@ -128,7 +131,7 @@ mod tests {
     fn a_known_point_is_on_its_pixel() {
         // Ranges: [0, 1] and 5 % of air, [-0.05, 1.05], over 400 points from (46, 52) down to 452.
         let points = Tensor::from_rows(&[[0.0, 0.0], [1.0, 1.0], [0.3, 0.71]]);
-        let picture = samples(&[Panel { title: "", points: &points }]).unwrap();
+        let picture = drawn(&[Panel { title: "", points: &points }]);
         let (x, y) = (46.0 + 400.0 * 0.35 / 1.1, 452.0 - 400.0 * 0.76 / 1.1);
         assert!(darkness(&picture, x, y) > 100);
         // A radius of 1.6 points: nothing 3 points away, and nothing where y down would put it.
@@ -143,8 +146,7 @@ mod tests {
         let small = Tensor::from_rows(&[[0.0, 0.0], [1.0, 1.0], [0.3, 0.71]]);
         let large = Tensor::from_rows(&[[0.0, 0.0], [2.0, 2.0]]);
         let picture =
-            samples(&[Panel { title: "small", points: &small }, Panel { title: "large", points: &large }])
-                .unwrap();
+            drawn(&[Panel { title: "small", points: &small }, Panel { title: "large", points: &large }]);
         assert_eq!((picture.width, picture.height), (2 * (46 + 400 + 22 + 400 + 20), 2 * (52 + 400 + 32)));
         // [-0.1, 2.1] in both; the right panel starts 422 points further on.
         let at = |v: f64| 400.0 * (v + 0.1) / 2.2;
@@ -156,7 +158,7 @@ mod tests {
     #[test]
     fn the_same_points_give_the_same_bytes() {
         let points = Tensor::from_rows(&[[0.1, 0.2], [5.0, -1.0], [2.0, 2.5]]);
-        let draw = || samples(&[Panel { title: "data", points: &points }]).unwrap();
+        let draw = || drawn(&[Panel { title: "data", points: &points }]);
         assert_eq!(draw(), draw());
     }
 

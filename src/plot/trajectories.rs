@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::canvas::{Anchor, Area, Canvas};
-use super::colour::{PATH, SOURCE, TARGET, TEXT, WHITE};
+use super::colour::Ink;
 use super::frame::{Frame, check_points, square_ranges};
-use super::picture::Picture;
+use super::samples::dots;
+use super::scene::{Anchor, Area, Scene};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -45,52 +45,108 @@ const END: f64 = 1.9;
 ///
 /// let positions = [Tensor::from_rows(&[[0.0, 0.0]]), Tensor::from_rows(&[[1.0, 2.0]])];
 /// let paths = plot::Paths { title: "one path", times: &[0.0, 1.0], positions: &positions };
-/// assert!(plot::trajectories(&paths)?.width > 0);
+/// assert!(plot::trajectories(&paths)?.picture(&plot::Look::default())?.width > 0);
 /// # Ok::<(), pushforward::Error>(())
 /// ```
-pub fn trajectories(paths: &Paths<'_>) -> Result<Picture> {
+pub fn trajectories(paths: &Paths<'_>) -> Result<Scene> {
     check(paths)?;
     let positions = paths.positions;
     let (x, y) = square_ranges(positions.iter())?;
     let area = Area { left: LEFT, top: TOP, right: LEFT + SIDE, bottom: TOP + SIDE };
     let frame = Frame { area, x, y };
-    let mut canvas = Canvas::new(LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM);
-    frame.guides(&mut canvas);
+    let mut scene = Scene::new(LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM);
+    frame.guides(&mut scene);
     let n = positions[0].rows();
     let place = |x: &Tensor<f64>, i: usize| frame.at(x.row(i)[0], x.row(i)[1]);
-    // Chosen by eye: clear lines for a few dozen paths, a texture for several hundred.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an opacity")]
-    let opacity = (6.0 / (n as f64).sqrt()).clamp(0.12, 0.6) as f32;
     for i in 0..n {
         let path: Vec<(f64, f64)> = positions.iter().map(|x| place(x, i)).collect();
-        canvas.mark(&path, 0.45, area, PATH, opacity);
+        scene.stroke(path, 0.45, area, Ink::Path, opacity(n));
     }
-    let ends = [(&positions[0], SOURCE), (&positions[positions.len() - 1], TARGET)];
-    for (x, colour) in ends {
+    let ends = [(&positions[0], Ink::Source), (&positions[positions.len() - 1], Ink::Target)];
+    for (x, ink) in ends {
         for i in 0..n {
-            end(&mut canvas, place(x, i), area, colour);
+            end(&mut scene, place(x, i), area, ink);
         }
     }
     // The legend: a mark and its text, twice, to the right end of the frame.
     let legend = Area { left: 0.0, top: 0.0, right: LEFT + SIDE + RIGHT, bottom: TOP };
     let (baseline, first, second) = (TOP - 10.0, LEFT + 6.0, LEFT + 112.0);
-    end(&mut canvas, (first, baseline - 4.0), legend, SOURCE);
-    end(&mut canvas, (second, baseline - 4.0), legend, TARGET);
-    canvas.finish(|page| {
-        frame.draw(page, true)?;
-        page.text(paths.title, ((area.left + area.right) / 2.0, 24.0), Anchor::Centre, 15.0, TEXT)?;
-        page.text("source x\u{2080}", (first + 7.0, baseline), Anchor::Left, 11.5, TEXT)?;
-        page.text("target x\u{2081}", (second + 7.0, baseline), Anchor::Left, 11.5, TEXT)
+    end(&mut scene, (first, baseline - 4.0), legend, Ink::Source);
+    end(&mut scene, (second, baseline - 4.0), legend, Ink::Target);
+    frame.draw(&mut scene, true);
+    scene.text(paths.title, ((area.left + area.right) / 2.0, 24.0), Anchor::Centre, 15.0, Ink::Text);
+    scene.text("source x\u{2080}", (first + 7.0, baseline), Anchor::Left, 11.5, Ink::Text);
+    scene.text("target x\u{2081}", (second + 7.0, baseline), Anchor::Left, 11.5, Ink::Text);
+    Ok(scene)
+}
+
+/// Draws the samples at each time as a scene of its own, all in one frame; with `trails` their ways until then.
+///
+/// # Errors
+/// As [`trajectories`].
+///
+/// # Example
+/// ```
+/// use pushforward::{Tensor, plot};
+///
+/// let positions = [Tensor::from_rows(&[[0.0, 0.0]]), Tensor::from_rows(&[[1.0, 2.0]])];
+/// let paths = plot::Paths { title: "one path", times: &[0.0, 1.0], positions: &positions };
+/// assert_eq!(plot::motion(&paths, true)?.len(), 2);
+/// # Ok::<(), pushforward::Error>(())
+/// ```
+pub fn motion(paths: &Paths<'_>, trails: bool) -> Result<Vec<Scene>> {
+    check(paths)?;
+    let positions = paths.positions;
+    let (x, y) = square_ranges(positions.iter())?;
+    let area = Area { left: LEFT, top: TOP, right: LEFT + SIDE, bottom: TOP + SIDE };
+    let frame = Frame { area, x, y };
+    let n = positions[0].rows();
+    let mut scenes = Vec::new();
+    for (k, t) in paths.times.iter().enumerate() {
+        let mut scene = Scene::new(LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM);
+        frame.guides(&mut scene);
+        for i in 0..if trails && k > 0 { n } else { 0 } {
+            let path = positions[..=k].iter().map(|x| frame.at(x.row(i)[0], x.row(i)[1])).collect();
+            scene.stroke(path, 0.45, area, Ink::Path, opacity(n));
+        }
+        dots(&mut scene, &frame, &positions[k], Ink::Target, 1.0);
+        frame.draw(&mut scene, true);
+        scene.text(paths.title, ((area.left + area.right) / 2.0, 24.0), Anchor::Centre, 15.0, Ink::Text);
+        scene.text(&format!("t = {t:.2}"), (LEFT + 6.0, TOP - 10.0), Anchor::Left, 11.5, Ink::Text);
+        scenes.push(scene);
+    }
+    Ok(scenes)
+}
+
+/// Of the lines of n paths, chosen by eye: clear for a few dozen, a texture for several hundred.
+#[allow(clippy::cast_possible_truncation, reason = "an opacity")]
+pub(super) fn opacity(n: usize) -> f32 {
+    (6.0 / (n as f64).sqrt()).clamp(0.12, 0.6) as f32
+}
+
+/// Draws the mark of one end: a dot with a thin rim, so that neighbours stay apart.
+pub(super) fn end(scene: &mut Scene, at: (f64, f64), area: Area, ink: Ink) {
+    scene.stroke(vec![at], END + 0.6, area, Ink::Ground, 0.8);
+    scene.stroke(vec![at], END, area, ink, 1.0);
+}
+
+/// As [`check`] for positions of one column.
+pub(super) fn check_ways(paths: &Paths<'_>) -> Result<()> {
+    check_columns(paths, |x| {
+        x.check_cols("columns of the positions", 1, "ways against the time are of one column")?;
+        if x.rows() == 0 {
+            let remedy = "give at least one path";
+            return Err(Error::Dimension { what: "paths to draw", expected: 1, found: 0, remedy });
+        }
+        x.check_finite("the positions", "remove the path")
     })
 }
 
-/// Draws the mark of one end: a dot with a thin white rim, so that neighbours stay apart.
-fn end(canvas: &mut Canvas, at: (f64, f64), area: Area, colour: super::colour::Colour) {
-    canvas.mark(&[at], END + 0.6, area, WHITE, 0.8);
-    canvas.mark(&[at], END, area, colour, 1.0);
+fn check(paths: &Paths<'_>) -> Result<()> {
+    check_columns(paths, check_points)
 }
 
-fn check(paths: &Paths<'_>) -> Result<()> {
+fn check_columns(paths: &Paths<'_>, good: impl Fn(&Tensor<f64>) -> Result<()>) -> Result<()> {
     let (times, positions) = (paths.times, paths.positions);
     if times.len() < 2 {
         let remedy = "give those of the source and the target at least";
@@ -109,7 +165,7 @@ fn check(paths: &Paths<'_>) -> Result<()> {
         return Err(Error::Setting { name: "times", value, remedy: "times ascend from source to target" });
     }
     for x in positions {
-        check_points(x)?;
+        good(x)?;
         if x.rows() != positions[0].rows() {
             return Err(Error::Dimension {
                 what: "rows of positions",
@@ -124,7 +180,9 @@ fn check(paths: &Paths<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::colour::bytes;
+    use super::super::colour::{Theme, bytes};
+    use super::super::picture::Picture;
+    use super::super::scene::Look;
     use super::*;
 
     fn colour(picture: &Picture, x: f64, y: f64) -> [u8; 3] {
@@ -144,18 +202,18 @@ mod tests {
             Tensor::from_rows(&[[0.0, 1.0], [0.7, 0.9]]),
         ];
         let paths = Paths { title: "", times: &[0.0, 0.4, 1.0], positions: &positions };
-        let picture = trajectories(&paths).unwrap();
+        let picture = trajectories(&paths).unwrap().picture(&Look::default()).unwrap();
         for i in 0..2 {
             let at = |k: usize| (positions[k].row(i)[0], positions[k].row(i)[1]);
-            assert_eq!(colour(&picture, at(0).0, at(0).1), bytes(SOURCE));
-            assert_eq!(colour(&picture, at(2).0, at(2).1), bytes(TARGET));
+            assert_eq!(colour(&picture, at(0).0, at(0).1), bytes(Ink::Source.colour(Theme::Light)));
+            assert_eq!(colour(&picture, at(2).0, at(2).1), bytes(Ink::Target.colour(Theme::Light)));
             // Darker than white on the line, in the middle and between times.
             assert!(colour(&picture, at(1).0, at(1).1)[0] < 230);
             assert!(colour(&picture, (at(1).0 + at(2).0) / 2.0, (at(1).1 + at(2).1) / 2.0)[0] < 230);
         }
         // The straight way from source to target is not on the first path.
         assert!(colour(&picture, 0.0, 0.55)[0] > 230);
-        assert_eq!(trajectories(&paths).unwrap(), picture);
+        assert_eq!(trajectories(&paths).unwrap().picture(&Look::default()).unwrap(), picture);
     }
 
     #[test]

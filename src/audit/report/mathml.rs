@@ -4,6 +4,8 @@
 //! stands between braces. A letter is a variable, with the marks above it; words are text; digits are a number; all else is
 //! an operator.
 
+pub(super) use crate::plot::escape;
+
 /// What may have a word for a name without being text.
 const FUNCTIONS: [&str; 8] = ["log", "exp", "Cov", "tr", "net", "snr", "gauss", "model"];
 
@@ -95,11 +97,6 @@ fn take(rest: &mut &[char], good: impl Fn(char) -> bool) -> String {
 /// Dots and hats are signs of their own that stand after their letter.
 fn is_mark_above(sign: char) -> bool {
     ('\u{300}'..='\u{36f}').contains(&sign)
-}
-
-/// Text that HTML does not read as anything else.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bo
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 article { border-top: 1px solid #8884; padding: .6rem 0 1rem; }
 article h2 { font-size: 1.05rem; margin: .4rem 0; }
+pre { overflow-x: auto; padding: .6rem; border: 1px solid #8884; }
+figure { margin: 1rem 0; }
 math { font-size: 1.15rem; }
 svg { background: #fff; border-radius: 4px; max-width: 100%; height: auto; }
 .pass { color: #0a7d44; } .fail { color: #c8102e; font-weight: 700; } .not { color: #888; white-space: nowrap; }
@@ -37,16 +39,6 @@ svg { background: #fff; border-radius: 4px; max-width: 100%; height: auto; }
 pub fn page(title: &str, facts: &[String], checked: &[(&Claim<'_>, Outcome)]) -> Result<String> {
     let count = |verdict| checked.iter().filter(|(_, outcome)| outcome.verdict == verdict).count();
     let mut out = String::new();
-    let _ = write!(
-        out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{0}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{0}</h1>\n",
-        escape(title)
-    );
-    for fact in facts {
-        let _ = writeln!(out, "<p class=\"small\">{}</p>", escape(fact));
-    }
     let _ = writeln!(
         out,
         "<p>{} claims hold, {} fail, {} equations are not built. A claim holds if what was measured is at most its bound.</p>",
@@ -71,8 +63,28 @@ pub fn page(title: &str, facts: &[String], checked: &[(&Claim<'_>, Outcome)]) ->
     for (claim, outcome) in checked {
         write_claim(&mut out, claim, outcome)?;
     }
-    out += "</body>\n</html>\n";
-    Ok(out)
+    Ok(document(title, facts, &out))
+}
+
+/// A page around the HTML `body`: its title, lines of facts below that, and the style of all reports.
+///
+/// # Example
+/// ```
+/// let page = pushforward::audit::report::document("a < b", &[], "<p>text</p>");
+/// assert!(page.contains("<title>a &lt; b</title>") && page.contains("<p>text</p>"));
+/// ```
+#[must_use]
+pub fn document(title: &str, facts: &[String], body: &str) -> String {
+    let mut out = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{0}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{0}</h1>\n",
+        escape(title)
+    );
+    for fact in facts {
+        let _ = writeln!(out, "<p class=\"small\">{}</p>", escape(fact));
+    }
+    out + body + "</body>\n</html>\n"
 }
 
 fn write_claim(out: &mut String, claim: &Claim<'_>, outcome: &Outcome) -> Result<()> {

@@ -20,6 +20,7 @@ use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver};
 
 use crate::input::Data;
 use crate::manual::{CompletionsArgs, ManArgs};
+use crate::plot::PlotArgs;
 
 /// Flow matching on a CPU: learn a velocity field from data, draw samples, score rows.
 #[derive(Debug, Parser)]
@@ -41,7 +42,7 @@ pub(crate) enum Command {
     /// Draw a toy, or bring a table from one format to another; say what its columns hold
     Data(DataArgs),
     /// Fit a velocity to the rows of a table
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Draw new rows from a model
     Sample(SampleArgs),
     /// Find the log-density of rows, in nats and in the units of the data
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Time fixed workloads beside the machine's multiply-add peak, one line of JSON each
     Bench(BenchArgs),
+    /// Draw samples, the density, the field, paths, or the course of the training
+    Plot(PlotArgs),
     /// Print the script that completes commands and flags in a shell
     Completions(CompletionsArgs),
     /// Print a page of the manual, or write all of them
@@ -212,6 +215,9 @@ pub(crate) struct TrainArgs {
     /// File for the course of the training, JSON lines: at most about 1000 of its steps
     #[arg(long, value_name = "FILE.jsonl")]
     pub(crate) log: Option<PathBuf>,
+    /// File for one self-contained page: the data, the training, samples beside data, how to repeat it
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     /// All of these as the text of a file for `--config`.
     #[arg(skip)]
     pub(crate) settings: String,
@@ -362,6 +368,9 @@ pub(crate) struct EvaluateArgs {
     /// Measure the distance L_FM of the network from the true field of TRAINDATA, and the floor V of its loss
     #[arg(long, requires = "train")]
     pub(crate) exact: bool,
+    /// File for one self-contained page: every number beside its floor, samples beside data, how to repeat it
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: ReadArgs,
     /// How the divergence of the velocity is found: exact, hutchinson:K or hutchinson:K:gaussian
@@ -663,7 +672,7 @@ fn on_or_off(word: &str) -> Result<bool, &'static str> {
     }
 }
 
-fn at_least_one(word: &str) -> Result<usize, &'static str> {
+pub(crate) fn at_least_one(word: &str) -> Result<usize, &'static str> {
     word.parse().ok().filter(|&n| n > 0).ok_or("give a whole number of at least 1")
 }
 

@@ -23,8 +23,8 @@ use crate::args::{Args, Command};
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Flags of `train` that leave the model as it is, and so are no part of its settings.
-const NO_SETTINGS: [&str; 8] =
-    ["output", "log", "checkpoint-every", "resume", "threads", "max-memory", "json", "quiet"];
+const NO_SETTINGS: [&str; 9] =
+    ["output", "log", "report", "checkpoint-every", "resume", "threads", "max-memory", "json", "quiet"];
 
 /// Why the program does not begin.
 #[derive(Debug)]

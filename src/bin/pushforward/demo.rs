@@ -11,7 +11,7 @@ use pushforward::data::{Shape, TableWriter, toy};
 use pushforward::file::AtomicFile;
 use pushforward::metrics::{exact_w2, sliced_w2};
 use pushforward::nn::Adam;
-use pushforward::plot::{self, Grid, Panel, Paths, Picture};
+use pushforward::plot::{self, Grid, Look, Panel, Paths, Scene};
 use pushforward::rng::Purpose;
 use pushforward::{AffinePath, Divergence, Error, Flow, Mlp, Rng, Solver, Tensor, Trainer};
 use serde_json::json;
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &DemoArgs, common: &Common) -> anyhow::Result<()> {
     ];
     write(&file("samples.png"), &plot::samples(&panels)?)?;
     let square = (-EDGE, EDGE);
-    let grid = Grid { title: "density of the model", values: &grid, x: square, y: square };
+    let grid = Grid { title: "density of the model", values: &grid, x: square, y: square, contours: 0 };
     write(&file("density.png"), &plot::density(&grid)?)?;
     let paths = flow.trajectory(0..PATHS, INTERVALS, &solver, streams)?;
     let paths = Paths { title: "from source to target", times: &paths.t, positions: &paths.x };
@@ -144,8 +144,8 @@ fn density(flow: &Flow, solver: &Solver, rng: &mut Rng) -> anyhow::Result<(Tenso
     Ok((Tensor::from_vec(values, CELLS, CELLS)?, mass))
 }
 
-fn write(path: &Path, picture: &Picture) -> anyhow::Result<()> {
+fn write(path: &Path, scene: &Scene) -> anyhow::Result<()> {
     let mut file = AtomicFile::create(path)?;
-    picture.write_png(&mut file)?;
+    scene.picture(&Look::default())?.write_png(&mut file)?;
     file.commit().map_err(|e: Error| e.into())
 }

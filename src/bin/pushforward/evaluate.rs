@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use pushforward::closed_form::{EmpiricalField, ExactLoss};
 use pushforward::data::{Schema, Standardize};
+use pushforward::file::AtomicFile;
 use pushforward::likelihood::Summary;
 use pushforward::metrics::{Evaluation, Measured, Memorisation, PAIR_ROWS, PathEnergy, exact_w2};
 use pushforward::ode::Stats;
@@ -19,6 +20,7 @@ use crate::args::{Common, EvaluateArgs};
 use crate::console::{Usage, count, warn};
 use crate::form::{Block, Form};
 use crate::input::Data;
+use crate::report;
 
 /// The most rows that are drawn where no number is named: the halves are then of 10,000 rows, and a minute is enough.
 const MOST_ROWS: usize = 20_000;
@@ -45,6 +47,9 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     }
     if args.exact {
         check_exact(&flow)?;
+    }
+    if let Some(report) = &args.report {
+        drop(AtomicFile::create(report)?);
     }
     let form = Form::of(flow)?;
     let flow = &form.flow;
@@ -145,6 +150,10 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
         ));
     }
     let seconds = start.elapsed().as_secs_f64();
+    if let Some(path) = &args.report {
+        let found = found.json(&form, data_rows, seconds, common)?;
+        report::evaluation(path, &args.model, &form, &found, (&points, &samples), common)?;
+    }
     if common.json {
         common.print_json(&found.json(&form, data_rows, seconds, common)?)?;
     } else {

@@ -86,7 +86,7 @@ fn print(flow: &Flow, facts: &Value) -> io::Result<()> {
     list.load_style(presets::NOTHING);
     let in_columns = ["header", "table", "mean", "std", "constants", "training"];
     let training = facts["training"].as_object().into_iter().flatten();
-    let repeated = ["coupling", "simd", "settings"];
+    let repeated = ["coupling", "simd", "settings", "course"];
     let training = training.filter(|(name, _)| !repeated.contains(&name.as_str()));
     let facts = facts.as_object().into_iter().flatten();
     for (name, value) in facts.filter(|(name, _)| !in_columns.contains(&name.as_str())) {

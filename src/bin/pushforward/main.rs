@@ -5,6 +5,7 @@ mod audit;
 mod bench;
 mod config;
 mod console;
+mod course;
 mod data;
 mod demo;
 mod encode;
@@ -15,6 +16,8 @@ mod info;
 mod input;
 mod manual;
 mod memory;
+mod plot;
+mod report;
 mod sample;
 mod score;
 mod train;
@@ -78,6 +81,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Import(args) => exchange::import(args, common),
         Command::Audit(args) => audit::run(args, common),
         Command::Bench(args) => bench::run(args, common),
+        Command::Plot(args) => plot::run(args, common),
         Command::Completions(args) => manual::completions(args, common),
         Command::Man(args) => manual::man(args, common),
     })

@@ -18,10 +18,12 @@ use serde_json::json;
 
 use crate::args::{Common, Start, Steps, TrainArgs};
 use crate::console::{Interrupt, Interrupted, Usage, warn};
+use crate::course;
 use crate::input::Data;
 use crate::memory;
+use crate::report::{self, Seen};
 
-/// Lines of the log, but for the last step and rounding.
+/// Lines of the log, but for the last step, validations and rounding.
 const LOG_LINES: u64 = 1000;
 
 /// Between two looks of the progress bar.
@@ -56,7 +58,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
     }
     let state = beside(&args.output, "train");
     let states = (args.resume || args.checkpoint_every.is_some()).then_some(&state);
-    for output in std::iter::once(&args.output).chain(&args.log).chain(states) {
+    for output in std::iter::once(&args.output).chain(&args.log).chain(&args.report).chain(states) {
         drop(AtomicFile::create(output)?);
     }
 
@@ -82,6 +84,7 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         }
     }
     let (rows, columns, dropped) = (table.values.rows(), table.values.cols(), table.dropped);
+    let seen = args.report.is_some().then(|| Seen::of(&table.values, dropped));
     let (numbers, given) = if layout.is_plain() {
         (table.values, None)
     } else {
@@ -116,7 +119,10 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         None => trainer.start(velocity, &numbers, &mut rng)?,
         Some(source) => trainer.start_from(velocity, source, &numbers, &mut rng)?,
     };
+    let source_seen = source.as_ref().filter(|_| args.report.is_some()).map(|source| Seen::of(source, 0));
     drop((source, numbers)); // the run has its own
+    // A run that goes on may know an earlier end: the lines of its log are those of the whole.
+    let every = run.steps().div_ceil(LOG_LINES);
     let course = if args.resume { resume(&mut run, &state)? } else { None };
     if states.is_some() && course.is_none() && state.exists() {
         let state = state.display();
@@ -135,13 +141,14 @@ pub(crate) fn run(args: &TrainArgs, common: &Common) -> anyhow::Result<()> {
         before: seconds_of(&course),
         state: &state,
         course,
-        validation: None,
+        every,
     }
     .go(run)?;
     let seconds = start.elapsed().as_secs_f64();
-    let record = flow.record().cloned().context("a trained model has a record")?;
-    let flow = flow.with_record(TrainingRecord { settings: Some(args.settings.clone()), ..record });
     flow.save(&args.output)?;
+    if let (Some(report), Some(seen)) = (&args.report, &seen) {
+        report::training(report, &args.output, &flow, seen, source_seen.as_ref(), common)?;
+    }
     if states.is_some() {
         remove(&state)?;
     }
@@ -298,8 +305,8 @@ struct Training<'a> {
     state: &'a Path,
     /// The lines of the log so far.
     course: String,
-    /// The loss on the rows held out, if it was found after the last line.
-    validation: Option<f64>,
+    /// Steps between two lines.
+    every: u64,
 }
 
 impl Training<'_> {
@@ -313,6 +320,9 @@ impl Training<'_> {
         }
         bar.finish_and_clear();
         let flow = with_table(run.flow()?, self.layout)?;
+        let record = flow.record().cloned().context("a trained model has a record")?;
+        let (settings, course) = (Some(self.args.settings.clone()), course::thinned(&self.course));
+        let flow = flow.with_record(TrainingRecord { settings, course, ..record });
         if let Some(mut log) = log {
             let path = log.path().to_path_buf();
             let written = log.write_all(self.course.as_bytes());
@@ -323,17 +333,15 @@ impl Training<'_> {
     }
 
     fn steps(&mut self, run: &mut Run, interrupt: &Interrupt, bar: &ProgressBar) -> anyhow::Result<()> {
-        let every = run.steps().div_ceil(LOG_LINES);
         let checkpoint_every = self.args.checkpoint_every.map_or(u64::MAX, u64::from);
         let mut shown = Instant::now();
         while !run.is_done() {
             interrupt.check()?;
             let step = run.step()?;
             if step.validation.is_some() {
-                self.validation = step.validation;
                 bar.set_length(run.steps());
             }
-            if step.step % every == 0 || run.is_done() {
+            if step.step % self.every == 0 || step.validation.is_some() || run.is_done() {
                 self.note(&step);
             }
             if step.step.is_multiple_of(checkpoint_every) && !run.is_done() {
@@ -358,7 +366,7 @@ impl Training<'_> {
             "gradient_norm": step.gradient_norm,
             "seconds": self.before + self.start.elapsed().as_secs_f64(),
         });
-        if let Some(validation) = self.validation.take() {
+        if let Some(validation) = step.validation {
             line["validation"] = validation.into();
         }
         self.course += &format!("{line}\n");
