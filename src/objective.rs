@@ -277,8 +277,21 @@ impl Objective {
     ///
     /// # Panics
     /// If the columns are not those of the network.
-    #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
     pub fn gradient<R: Real>(&self, weights: &Weights<R>, sample: &PathSample<R>) -> (f64, Vec<R>) {
+        self.gradient_given(weights, sample, None)
+    }
+
+    /// As [`Objective::gradient`] with a condition for each row, [B, c], of a network that has conditions.
+    ///
+    /// # Panics
+    /// As [`Objective::gradient`].
+    #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+    pub fn gradient_given<R: Real>(
+        &self,
+        weights: &Weights<R>,
+        sample: &PathSample<R>,
+        conditions: Option<&Tensor<R>>,
+    ) -> (f64, Vec<R>) {
         let rows = sample.t.len();
         let (mut sum, mut gradient) = (0.0, vec![R::ZERO; self.tape.parameters()]);
         let most = rows_per_block(rows);
@@ -296,6 +309,9 @@ impl Objective {
                     Prediction::Noise => &sample.x_0,
                 };
                 worker.replay.input_mut(self.target, block).row_mut(i).copy_from_slice(learnt.row(at));
+                if let (Some(condition), Some(values)) = (self.network.condition, conditions) {
+                    worker.replay.input_mut(condition, block).row_mut(i).copy_from_slice(values.row(at));
+                }
             }
             sum += self.add(&mut worker, weights, block, 1.0 / rows as f64, &mut gradient);
         }

@@ -5,6 +5,7 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -62,24 +63,64 @@ fn claims_can_be_chosen() {
     assert!(err.contains("no-such-model.pf"), "{err}");
 }
 
+/// The verdicts of the claims about a model.
+fn of_model(arguments: &[&str]) -> BTreeMap<String, String> {
+    let (status, out, err) = audit(&[arguments, &["--json", "--quiet"]].concat());
+    assert_eq!(status, Some(0), "{out}{err}");
+    let found: Value = serde_json::from_str(&out).unwrap();
+    let word = |claim: &Value, key: &str| claim[key].as_str().unwrap().to_owned();
+    for claim in found["claims"].as_array().unwrap() {
+        // What cannot be said has a reason and no numbers.
+        let built = claim["verdict"] != "not built";
+        assert_eq!((claim["error"].is_null(), claim["measured"].is_number()), (built, built), "{claim}");
+        assert!(!built || !claim["bound_from"].as_str().unwrap().is_empty());
+    }
+    found["claims"].as_array().unwrap().iter().map(|c| (word(c, "id"), word(c, "verdict"))).collect()
+}
+
 #[test]
 fn a_model_proves_its_own_network() {
     let folder = tempfile::tempdir().unwrap();
-    let model = folder.path().join("m.pf");
-    let train = ["train", "toy:moons:500", "--steps", "20", "--hidden", "16,16", "--quiet", "-o"];
-    let trained = Command::cargo_bin("pushforward").unwrap().args(train).arg(&model).status().unwrap();
-    assert!(trained.success());
-    for real in ["f64", "f32"] {
-        let (status, out, err) = audit(&[model.to_str().unwrap(), "--json", "--real", real]);
-        assert_eq!(status, Some(0), "{out}{err}");
-        let found: Value = serde_json::from_str(&out).unwrap();
-        let mut ids: Vec<&str> =
-            found["claims"].as_array().unwrap().iter().map(|claim| claim["id"].as_str().unwrap()).collect();
-        ids.retain(|id| id.starts_with("model."));
-        for id in ["gradient", "tangents", "divergence", "inverse", "mass"] {
-            assert!(ids.contains(&format!("model.{id}").as_str()), "{id} is missing: {ids:?}");
+    let train = |data: &str, more: &[&str]| {
+        let model = folder.path().join("m.pf");
+        let args = ["train", data, "--steps", "20", "--hidden", "16,16", "--quiet", "-o"];
+        let mut command = Command::cargo_bin("pushforward").unwrap();
+        assert!(command.args(args).arg(&model).args(more).status().unwrap().success());
+        model.to_str().unwrap().to_owned()
+    };
+    let all = ["gradient", "tangents", "divergence", "inverse", "mass", "loss"];
+    let check = |found: &BTreeMap<String, String>, not_built: &[&str]| {
+        assert_eq!(found.len(), all.len());
+        for id in all {
+            let wanted = if not_built.contains(&id) { "not built" } else { "pass" };
+            assert_eq!(found[&format!("model.{id}")], wanted, "{id}");
         }
+    };
+    let model = train("toy:moons:500", &["--predict", "target", "--scheduler", "cosine"]);
+    for real in ["f64", "f32"] {
+        check(&of_model(&[&model, "--real", real]), &["loss"]);
+        check(&of_model(&[&model, "--real", real, "--data", "toy:moons:500"]), &[]);
     }
+    let only = of_model(&[&model, "--only", "model.mass,model.loss"]);
+    assert_eq!(only.keys().collect::<Vec<_>>(), ["model.loss", "model.mass"]);
+    // The table says why.
+    let (status, out, _) = audit(&[&model, "--only", "model.loss"]);
+    assert!(status == Some(0) && out.contains("model.loss is not built: no rows were given"), "{out}");
+
+    check(&of_model(&[&train("toy:moons:500", &["--coupling", "ot"]), "--data", "toy:moons:500"]), &["loss"]);
+    let model = train("toy:moons:500", &["--source", "toy:rings:500"]);
+    check(&of_model(&[&model, "--data", "toy:moons:500"]), &["mass", "loss"]);
+    let table = folder.path().join("three.csv");
+    let row = |i: u32| format!("{},{},{}\n", i % 7, (i * i) % 11, i % 5);
+    fs::write(&table, (0..60).map(row).collect::<String>()).unwrap();
+    let three = table.to_str().unwrap();
+    check(&of_model(&[&train(three, &["--batch", "32"]), "--data", three]), &["mass"]);
+
+    // That model has three columns.
+    let (status, _, err) = audit(&[&model, "--data", "toy:moons:50"]);
+    assert!(status == Some(1) && err.contains("columns of the data: found 2, expected 3"), "{err}");
+    let (status, _, err) = audit(&["--data", three]);
+    assert!(status == Some(2) && err.contains("MODEL"), "{err}");
 }
 
 /// A browser of this machine that can run without a screen.

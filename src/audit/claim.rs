@@ -128,7 +128,7 @@ pub enum Verdict {
     Pass,
     /// It is not, or it could not be computed.
     Fail,
-    /// The subject of the equation does not exist in this crate.
+    /// The subject of the equation does not exist in this crate, or in the model.
     NotBuilt,
 }
 
@@ -162,6 +162,8 @@ pub struct Claim<'a> {
     pub what: &'static str,
     /// Where the formula stands in the sources; none for what is not built.
     pub place: Option<Place>,
+    /// Why there is no computation, where there could be one.
+    why: Option<String>,
     check: Option<Check<'a>>,
 }
 
@@ -174,13 +176,23 @@ impl<'a> Claim<'a> {
         place: Place,
         check: impl Fn(Precision) -> Result<Finding> + 'a,
     ) -> Self {
-        Self { id, equation, what, place: Some(place), check: Some(Box::new(check)) }
+        Self { id, equation, what, place: Some(place), why: None, check: Some(Box::new(check)) }
     }
 
     /// The row for an equation whose subject does not exist.
     pub(super) fn not_built(equation: &'static Equation) -> Self {
         let Equation { id, formula, subject } = *equation;
-        Self { id, equation: formula, what: subject, place: None, check: None }
+        Self { id, equation: formula, what: subject, place: None, why: None, check: None }
+    }
+
+    /// The row for what cannot be said about a subject, and why.
+    pub(super) fn unknown(
+        id: &'static str,
+        equation: &'static str,
+        what: &'static str,
+        why: impl Into<String>,
+    ) -> Self {
+        Self { id, equation, what, place: None, why: Some(why.into()), check: None }
     }
 
     /// Whether it has a computation.
@@ -206,7 +218,7 @@ impl<'a> Claim<'a> {
             Some(_) => Verdict::Fail,
         };
         let (finding, error) = match found {
-            None => (None, None),
+            None => (None, self.why.clone()),
             Some(Ok(finding)) => (Some(finding), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
@@ -232,7 +244,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The numbers, if they could be computed.
     pub finding: Option<Finding>,
-    /// Why they could not.
+    /// Why they could not: of what is not built, where that can be told.
     pub error: Option<String>,
     /// How long it took.
     pub seconds: f64,

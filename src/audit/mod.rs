@@ -34,6 +34,7 @@ mod equations;
 mod fields;
 mod guidance;
 mod likelihood;
+mod model;
 mod network;
 mod ode;
 mod path;
@@ -44,7 +45,7 @@ mod rounded;
 pub use chart::{Axis, Chart, Mark, Series};
 pub use claim::{Claim, Finding, Outcome, Place, Precision, Verdict};
 pub use equations::{EQUATIONS, Equation};
-pub use network::model_claims;
+pub use model::model_claims;
 
 /// The probability that a claim about random numbers fails though the crate is right, for a seed drawn at random: at most.
 pub const FALSE_ALARM: f64 = 1e-6;

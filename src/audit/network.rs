@@ -1,6 +1,5 @@
-//! Claims about one network: its gradient, its derivatives, its flow and the mass of its density.
-//!
-//! [`claims`] makes them about a small network of fixed random weights, [`model_claims`] about that of a model.
+//! Claims about the derivatives of a network: [`claims`] makes them about a small one of fixed random weights, `model.rs` about that
+//! of a model.
 //!
 //! # Math
 //! A derivative is held against central differences D(h) = (f(h) - f(-h)) / 2h with the extrapolation (4 D(h) - D(2h)) / 3,
@@ -12,36 +11,30 @@
 
 use crate::error::Result;
 use crate::field::{DifferentiableField, VectorField};
-use crate::flow::Flow;
 use crate::kernel::Real;
-use crate::likelihood::{Divergence, log_density};
 use crate::nn::Mlp;
 use crate::objective::{self, Objective};
-use crate::ode::Solver;
 use crate::path::{AffinePath, PathSample};
 use crate::rng::{Purpose, Rng};
 use crate::source::Source;
 use crate::tensor::Tensor;
 
-use super::chart::{Axis, Chart, Mark, Series};
 use super::claim::{Claim, Finding, Place, Precision};
 
-const GRADIENT: Place =
+pub(super) const GRADIENT: Place =
     Place::of("src/autodiff/op.rs", include_str!("../autodiff/op.rs"), "pub(super) fn vjp");
-const TANGENT: Place =
+pub(super) const TANGENT: Place =
     Place::of("src/autodiff/op.rs", include_str!("../autodiff/op.rs"), "pub(super) fn jvp");
-const DIVERGENCE: Place =
+pub(super) const DIVERGENCE: Place =
     Place::of("src/autodiff/replay.rs", include_str!("../autodiff/replay.rs"), "pub struct DivergenceReplay");
-const INVERSE: Place = Place::of("src/flow.rs", include_str!("../flow.rs"), "// E2");
-const MASS: Place = Place::of("src/likelihood/mod.rs", include_str!("../likelihood/mod.rs"), "// E21");
 
 /// The key of what is drawn here.
-const SEED: u64 = 11;
+pub(super) const SEED: u64 = 11;
 /// Rows at which derivatives are held against differences.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 /// Roundings of a sum that goes through a network, in units of the size of its terms: a few for each layer and for each of
 /// the terms, which are random and cancel.
-const ROUNDINGS: f64 = 64.0;
+pub(super) const ROUNDINGS: f64 = 64.0;
 
 /// The claims about a network of three layers with fixed random weights.
 pub(super) fn claims() -> Vec<Claim<'static>> {
@@ -62,8 +55,8 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "forward against reverse derivatives of a network",
             TANGENT,
             |real| match real {
-                Precision::F32 => transpose(&example::<f32>()?),
-                Precision::F64 => transpose(&example::<f64>()?),
+                Precision::F32 => transpose(&example::<f32>()?, &rows(3)?, |_| 0.0),
+                Precision::F64 => transpose(&example::<f64>()?, &rows(3)?, |_| 0.0),
             },
         ),
         Claim::new(
@@ -72,79 +65,15 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "the divergence of a network against central differences",
             DIVERGENCE,
             |real| match real {
-                Precision::F32 => divergence(&example::<f32>()?),
-                Precision::F64 => divergence(&example::<f64>()?),
+                Precision::F32 => divergence(&example::<f32>()?, &rows(3)?),
+                Precision::F64 => divergence(&example::<f64>()?, &rows(3)?),
             },
         ),
     ]
 }
 
-/// The claims about the network of a model, in the units that it works in: its derivatives, that its flow can be inverted,
-/// and in one and two dimensions that its density has the mass 1.
-///
-/// # Errors
-/// Those of drawing samples, if the model cannot.
-pub fn model_claims(flow: &Flow) -> Result<Vec<Claim<'_>>> {
-    let network = flow.velocity();
-    let mut claims = vec![
-        Claim::new(
-            "model.gradient",
-            "dL/dθ by the tape = (L(θ + h v) − L(θ − h v))/(2 h)",
-            "the gradient of the loss along random directions against central differences",
-            GRADIENT,
-            move |real| match real {
-                Precision::F32 => loss_gradient(network),
-                Precision::F64 => loss_gradient(&network.cast::<f64>()),
-            },
-        ),
-        Claim::new(
-            "model.tangents",
-            "⟨w, J v⟩ = ⟨J^T w, v⟩",
-            "forward against reverse derivatives",
-            TANGENT,
-            move |real| match real {
-                Precision::F32 => transpose(network),
-                Precision::F64 => transpose(&network.cast::<f64>()),
-            },
-        ),
-        Claim::new(
-            "model.divergence",
-            "∇·u = Σ_k (u_k(x + h e_k) − u_k(x − h e_k))/(2 h)",
-            "the divergence against central differences",
-            DIVERGENCE,
-            move |real| match real {
-                Precision::F32 => divergence(network),
-                Precision::F64 => divergence(&network.cast::<f64>()),
-            },
-        ),
-        Claim::new(
-            "model.inverse",
-            "ψ_1(ψ_1^{−1}(x)) = x",
-            "samples sent back to the source and forth again",
-            INVERSE,
-            move |real| match real {
-                Precision::F32 => inverse(network, network),
-                Precision::F64 => inverse(&network.cast::<f64>(), &network.cast::<f64>()),
-            },
-        ),
-    ];
-    if network.shape().dim <= 2 {
-        claims.push(Claim::new(
-            "model.mass",
-            "∫ p_1(x) dx = 1",
-            "the density summed over a grid that holds the samples",
-            MASS,
-            move |real| match real {
-                Precision::F32 => mass(network),
-                Precision::F64 => mass(&network.cast::<f64>()),
-            },
-        ));
-    }
-    Ok(claims)
-}
-
 /// A network in three dimensions.
-fn example<R: Real>() -> Result<Mlp<R>> {
+pub(super) fn example<R: Real>() -> Result<Mlp<R>> {
     Mlp::new(3, &[24, 16], &mut Rng::from_seed(SEED))
 }
 
@@ -183,7 +112,7 @@ fn loss_gradient<R: Real>(network: &Mlp<R>) -> Result<Finding> {
 }
 
 /// That a gradient is the slope of a loss in the parameters, along random directions. // E11
-fn gradient_is_slope<R: Real>(
+pub(super) fn gradient_is_slope<R: Real>(
     network: &Mlp<R>,
     gradient: &[R],
     loss: impl Fn(&Mlp<R>) -> Result<f64>,
@@ -212,10 +141,18 @@ fn gradient_is_slope<R: Real>(
     Ok(worst(ratios))
 }
 
-/// That forward and reverse mode are transposes of each other. // E22
-fn transpose<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
+/// That forward and reverse mode are transposes of each other. Of a derivative to which `linear` times the unit matrix was added, at
+/// each time, that much may have cancelled. // E22
+pub(super) fn transpose<R, F>(
+    field: &F,
+    sample: &PathSample<R>,
+    linear: impl Fn(f64) -> f64,
+) -> Result<Finding>
+where
+    R: Real,
+    F: DifferentiableField<R> + ?Sized,
+{
     let d = field.dim();
-    let sample = rows::<R>(d)?;
     let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
     let (v, w) = (&sample.x_0, &sample.x_1);
     let mut worker = field.differential_worker(ROWS, 1);
@@ -229,7 +166,8 @@ fn transpose<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
             let forward = w.row(i)[j].to_f64() * d_u.row(i)[j].to_f64();
             let reverse = d_x.row(i)[j].to_f64() * v.row(i)[j].to_f64();
             difference += forward - reverse;
-            size += forward.abs() + reverse.abs();
+            let cancelled = linear(sample.t[i]) * v.row(i)[j].to_f64() * w.row(i)[j].to_f64();
+            size += forward.abs() + reverse.abs() + cancelled.abs();
         }
         largest = largest.max(difference.abs() / size);
     }
@@ -238,9 +176,12 @@ fn transpose<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
 }
 
 /// That what a field carries as its divergence is the sum of the slopes of u_k along x_k. // E22
-fn divergence<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
+pub(super) fn divergence<R, F>(field: &F, sample: &PathSample<R>) -> Result<Finding>
+where
+    R: Real,
+    F: DifferentiableField<R> + ?Sized,
+{
     let d = field.dim();
-    let sample = rows::<R>(d)?;
     let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
     let (mut u, mut rate) = (Tensor::zeros(ROWS, d), vec![0.0; ROWS]);
     field.divergence_worker(ROWS).eval_carry(&t, &sample.x_t, &mut u, &mut rate)?;
@@ -248,11 +189,13 @@ fn divergence<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
     for i in 0..ROWS {
         let (x, t) = (sample.x_t.slice_rows(i..i + 1), &t[i..=i]);
         let (mut sum, mut bound, mut out) = (0.0, 0.0, Tensor::zeros(1, d));
+        let mut worker = field.worker(1);
+        worker.set_rows(&[i]); // its condition
         for k in 0..d {
             let moved = |h: f64| {
                 let mut x = x.clone();
                 x.row_mut(0)[k] = R::from_f64(x.row(0)[k].to_f64() + h);
-                field.eval(t, &x, &mut out)?;
+                worker.eval(t, &x, &mut out)?;
                 Ok(out.row(0)[k].to_f64())
             };
             let size = 1.0 + u.row(i)[k].to_f64().abs() + x.row(0)[k].to_f64().abs();
@@ -265,86 +208,20 @@ fn divergence<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
     Ok(worst(ratios))
 }
 
-/// Tolerance of a solver for a type of number: some thousand times its rounding.
-fn tolerance<R: Real>() -> f64 {
-    if R::ROUNDOFF < 1e-10 { 1e-8 } else { 1e-4 }
-}
-
-/// That the flow of `back` from 1 to 0 is undone by the flow of `forth` from 0 to 1. // E1
-fn inverse<R: Real>(back: &impl VectorField<R>, forth: &impl VectorField<R>) -> Result<Finding> {
-    const SAMPLES: usize = 256;
-    let solver = Solver::dopri5().tolerance(tolerance::<R>());
-    let mut x_0 = Tensor::<R>::zeros(SAMPLES, back.dim());
-    Source::Normal.fill(&Rng::from_seed(SEED).fork(Purpose::Source), 0, &mut x_0);
-    let x_1 = solver.solve(forth, &x_0, 0.0..1.0)?.x;
-    let again = solver.solve(forth, &solver.solve(back, &x_1, 1.0..0.0)?.x, 0.0..1.0)?.x;
-    let largest = x_1.as_slice().iter().zip(again.as_slice()).fold(0.0_f64, |largest, (a, b)| {
-        let off = (a.to_f64() - b.to_f64()).abs() / (1.0 + a.to_f64().abs());
-        if off > largest || off.is_nan() { off } else { largest }
-    });
-    // The error at the end may be larger than that of a step: by what the flow stretches, here taken as ten.
-    let from = format!("10 times the tolerance of dopri5, {:e}, relative to 1 + |x|", tolerance::<R>());
-    Ok(Finding::new(largest, 10.0 * tolerance::<R>(), from))
-}
-
-/// That the density of the flow, in one or two dimensions, sums to 1. // E21
-fn mass<R: Real>(field: &impl DifferentiableField<R>) -> Result<Finding> {
-    const SAMPLES: usize = 4096;
-    /// Points of the grid along each dimension, by the number of dimensions.
-    const POINTS: [usize; 3] = [0, 2000, 160];
-    /// What a grid of this spacing may miss of the mass.
-    const BOUND: f64 = 1e-3;
-    let d = field.dim();
-    let solver = Solver::dopri5().tolerance(10.0 * tolerance::<R>());
-    let mut x_0 = Tensor::<R>::zeros(SAMPLES, d);
-    Source::Normal.fill(&Rng::from_seed(SEED).fork(Purpose::Source), 0, &mut x_0);
-    let samples = solver.solve(field, &x_0, 0.0..1.0)?.x;
-    let box_of = |j: usize| {
-        let column = (0..SAMPLES).map(|i| samples.row(i)[j].to_f64());
-        let (low, high) =
-            column.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
-        let margin = 0.25 * (high - low);
-        (low - margin, high + margin)
-    };
-    let boxes: Vec<(f64, f64)> = (0..d).map(box_of).collect();
-    let n = POINTS[d];
-    let at = |j: usize, k: usize| boxes[j].0 + (boxes[j].1 - boxes[j].0) * (k as f64 + 0.5) / n as f64;
-    let mut grid = Tensor::<R>::zeros(n.pow(u32::try_from(d).unwrap_or(2)), d);
-    for i in 0..grid.rows() {
-        for j in 0..d {
-            grid.row_mut(i)[j] = R::from_f64(at(j, if j == 0 { i % n } else { i / n }));
-        }
-    }
-    let mut rng = Rng::from_seed(SEED); // the exact divergence draws nothing
-    let scores = log_density(field, Source::Normal, &grid, Divergence::Exact, &solver, &mut rng)?;
-    let cell: f64 = boxes.iter().map(|(low, high)| (high - low) / n as f64).product();
-    let sum: f64 = scores.log_density.iter().map(|log_p| log_p.exp() * cell).sum();
-    let finding = Finding::new((sum - 1.0).abs(), BOUND, "the grid, the tails beyond it and the solver");
-    if d != 1 {
-        return Ok(finding);
-    }
-    let points = scores.log_density.iter().enumerate().map(|(k, log_p)| (at(0, k), log_p.exp())).collect();
-    Ok(finding.with_chart(Chart {
-        x: Axis::linear("x"),
-        y: Axis::linear("density"),
-        series: vec![Series { name: "p_1".into(), mark: Mark::Line, points }],
-    }))
-}
-
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::{Fault, Verdict};
+    use super::super::Fault;
     use super::*;
     use crate::field::{DifferentialWorker, Worker};
 
     /// A network of which the sign of the reverse mode, or the divergence, is not right.
-    struct Wrong {
-        network: Mlp<f64>,
-        what: What,
+    pub(crate) struct Wrong {
+        pub(crate) network: Mlp<f64>,
+        pub(crate) what: What,
     }
 
     #[derive(Clone, Copy, PartialEq)]
-    enum What {
+    pub(crate) enum What {
         ReverseSign,
         LostDimension,
         DoubledDivergence,
@@ -432,53 +309,17 @@ pub(super) mod tests {
             Fault::new("E11.gradient", "downhill instead of uphill", || gradient_times(-1.0, 0)),
             Fault::new("E11.gradient", "one weight without a gradient", || gradient_times(1.0, 1)),
             Fault::new("E22.tangents", "the sign of the reverse mode", || {
-                transpose(&Wrong::new(What::ReverseSign))
+                transpose(&Wrong::new(What::ReverseSign), &rows(3)?, |_| 0.0)
             }),
             Fault::new("E22.tangents", "a dimension that the forward mode loses", || {
-                transpose(&Wrong::new(What::LostDimension))
+                transpose(&Wrong::new(What::LostDimension), &rows(3)?, |_| 0.0)
             }),
             Fault::new("E22.network", "a trace without its last term", || {
-                divergence(&Wrong::new(What::LostDimension))
+                divergence(&Wrong::new(What::LostDimension), &rows(3)?)
             }),
             Fault::new("E22.network", "twice the divergence", || {
-                divergence(&Wrong::new(What::DoubledDivergence))
+                divergence(&Wrong::new(What::DoubledDivergence), &rows(3)?)
             }),
         ]
-    }
-
-    fn flow(d: usize) -> Flow {
-        let velocity = Mlp::new(d, &[16, 16], &mut Rng::from_seed(3)).unwrap();
-        Flow::new(velocity, AffinePath::default(), Source::Normal)
-    }
-
-    #[test]
-    fn a_model_holds_its_claims() {
-        for d in 1..=3 {
-            let flow = flow(d);
-            let claims = model_claims(&flow).unwrap();
-            assert_eq!(claims.len(), if d < 3 { 5 } else { 4 });
-            for claim in &claims {
-                for real in [Precision::F64, Precision::F32] {
-                    let outcome = claim.check(real);
-                    assert_eq!(outcome.verdict, Verdict::Pass, "{} {real} {outcome:?}", claim.id);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_wrong_model_does_not() {
-        let (network, other) = (flow(2).velocity().cast::<f64>(), flow(2).velocity().cast::<f64>());
-        let moved = |factor: f64| {
-            let parameters = other.parameters().iter().map(|p| factor * p).collect();
-            Mlp::from_parameters(other.shape().clone(), parameters).unwrap()
-        };
-        assert!(inverse(&network, &moved(1.0)).unwrap().holds());
-        assert!(!inverse(&network, &moved(1.001)).unwrap().holds());
-        let wrong = Wrong {
-            network: Mlp::new(2, &[8], &mut Rng::from_seed(1)).unwrap(),
-            what: What::DoubledDivergence,
-        };
-        assert!(!mass(&wrong).unwrap().holds());
     }
 }

@@ -110,7 +110,8 @@ fn write_claim(out: &mut String, claim: &Claim<'_>, outcome: &Outcome) -> Result
         }
     }
     if let Some(error) = &outcome.error {
-        let _ = writeln!(out, "<p class=\"fail\">{}</p>", escape(error));
+        let class = class(outcome.verdict);
+        let _ = writeln!(out, "<p class=\"{class}\">{}</p>", escape(error));
     }
     if let Some(place) = claim.place {
         let _ = writeln!(out, "<p class=\"small\">implemented in <code>{place}</code></p>");

@@ -459,7 +459,12 @@ program keeps it; without it `dim`, `hidden`, `activation` and `time_embedding` 
 pub(crate) struct AuditArgs {
     /// A file that `train` wrote: its own network is audited [default: the crate is]
     pub(crate) model: Option<PathBuf>,
-    /// Only these equations or claims, for example E18,E21.mass
+    /// Rows that the loss of the model is held against: those that it was trained on, or others
+    #[arg(long, value_name = "DATA", requires = "model")]
+    pub(crate) data: Option<Data>,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+    /// Only these equations or claims, for example E18,model.mass
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// Numbers to compute with: f64 or f32, each with its own bounds

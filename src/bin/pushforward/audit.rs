@@ -7,17 +7,26 @@ use anyhow::{Context as _, bail};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use pushforward::audit::{self, Claim, Outcome, Verdict, report};
 use pushforward::file::AtomicFile;
-use pushforward::{Flow, Simd};
+use pushforward::{Flow, Rng, Simd};
 use serde_json::{Value, json};
 
 use crate::args::{AuditArgs, Common};
 use crate::console::Interrupt;
+use crate::form::Form;
 
 pub(crate) fn run(args: &AuditArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
     let flow = args.model.as_ref().map(Flow::load).transpose()?.map(|flow| flow.with_simd(simd));
-    let mut claims = match &flow {
-        Some(flow) => audit::model_claims(flow)?,
+    let form = flow.map(Form::of).transpose()?;
+    let data = match (&args.data, &form) {
+        (Some(data), Some(form)) => {
+            let rows = form.open(data, &args.reading, &mut Rng::from_seed(common.seed))?;
+            Some(form.split(rows.read_all()?.values)?.numbers)
+        }
+        _ => None,
+    };
+    let mut claims = match &form {
+        Some(form) => audit::model_claims(&form.flow, data.as_ref())?,
         None => audit::claims(),
     };
     if let Some(unknown) = args.only.iter().find(|id| !claims.iter().any(|claim| claim.is_about(id))) {
@@ -70,7 +79,7 @@ pub(crate) fn run(args: &AuditArgs, common: &Common) -> anyhow::Result<()> {
         print(&checked)?;
     }
     let (passed, not_built) = (of(Verdict::Pass).count(), of(Verdict::NotBuilt).count());
-    common.say(format_args!("{passed} claims hold, {not_built} equations are not built; {seconds:.1} s"));
+    common.say(format_args!("{passed} claims hold, {not_built} are not built; {seconds:.1} s"));
     if !failed.is_empty() {
         bail!("{} of {} claims failed: {}", failed.len(), checked.len(), failed.join(", "));
     }
@@ -115,6 +124,11 @@ fn print(checked: &[(&Claim<'_>, Outcome)]) -> io::Result<()> {
         ]);
     }
     writeln!(io::stdout(), "{}", table.trim_fmt())?;
+    for (claim, outcome) in checked.iter().filter(|(_, outcome)| outcome.verdict == Verdict::NotBuilt) {
+        if let Some(why) = &outcome.error {
+            writeln!(io::stdout(), "\n{} is not built: {why}", claim.id)?;
+        }
+    }
     for (claim, outcome) in checked.iter().filter(|(_, outcome)| outcome.verdict == Verdict::Fail) {
         let why = outcome.finding.as_ref().map(|finding| finding.from.as_str());
         let why = outcome.error.as_deref().or(why).unwrap_or_default();
