@@ -40,6 +40,7 @@ mod ode;
 mod path;
 #[cfg(feature = "plot")]
 pub mod report;
+mod reschedule;
 mod rounded;
 
 pub use chart::{Axis, Chart, Mark, Series};
@@ -57,6 +58,7 @@ pub fn claims() -> Vec<Claim<'static>> {
         ode::claims(),
         fields::claims(),
         path::claims(),
+        reschedule::claims(),
         likelihood::claims(),
         coupling::claims(),
         energy::claims(),
@@ -121,6 +123,7 @@ mod tests {
             ode::tests::faults(),
             fields::tests::faults(),
             path::tests::faults(),
+            reschedule::tests::faults(),
             likelihood::tests::faults(),
             coupling::tests::faults(),
             energy::tests::faults(),
