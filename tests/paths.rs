@@ -32,7 +32,7 @@ fn another_scheduler_gives_the_same_samples() {
     let solver = Solver::dopri5().tolerance(1e-5);
     let draw = |flow: &Flow, solver: &Solver| flow.sample(200, solver, &mut Rng::from_seed(1)).unwrap().x;
     let plain = draw(&flow, &solver);
-    for scheduler in [Scheduler::Cosine, Scheduler::Polynomial { n: 2.0 }] {
+    for scheduler in [Scheduler::Cosine, Scheduler::Polynomial { n: 2.0 }, Scheduler::LinearVp] {
         let other = flow.clone().with_scheduler(scheduler).unwrap();
         assert_eq!(other.scheduler(), scheduler);
         assert!(
@@ -47,11 +47,12 @@ fn another_scheduler_gives_the_same_samples() {
             assert!((a - b).abs() < 20.0 * f64::from(BOUND), "{scheduler}: {a} {b}");
         }
     }
-    // Of an infinite velocity at the end the fixed steps that do not ask there know nothing; the others say it.
-    let other = flow.clone().with_scheduler(Scheduler::LinearVp).unwrap();
-    assert!(draw(&other, &Solver::midpoint().steps(100)).as_slice().iter().all(|x| x.is_finite()));
-    let error = other.sample(2, &Solver::rk4(), &mut Rng::from_seed(1)).unwrap_err().to_string();
-    assert!(error.contains("linear-vp"), "{error}");
+    // A path that starts from rest, taken along another one.
+    let resting = trained(AffinePath::new(Scheduler::Polynomial { n: 2.0 }), 300);
+    let other = resting.clone().with_scheduler(Scheduler::CondOt).unwrap();
+    assert!(apart(&draw(&other, &solver), &draw(&resting, &solver)) < 10.0 * BOUND);
+    // What the network is not quite at rest there counts for much at the first steps: fixed ones are finite, but not as near.
+    assert!(draw(&other, &Solver::rk4().steps(50)).as_slice().iter().all(|x| x.is_finite()));
     assert!(flow.clone().with_scheduler(Scheduler::VE).is_err());
     // A path that starts or ends elsewhere has another psi_1: refused, and nothing but itself.
     for scheduler in

@@ -17,10 +17,12 @@
 //! score may be infinite, as fast as the path narrows: fixed steps would blur narrow data with more.
 //!
 //! # Limits
-//! A prediction of the target is divided by sigma, one of the noise by alpha: within [`END`] of the end where that is 0 the
-//! field is that of the time at this distance, so that it is the same smooth field forwards and backwards and its flow still
-//! has an inverse and a density. Where another scheduler has an infinite velocity (t = 1 of `vp` and `linear-vp`) there is no
-//! value: an error says so.
+//! Some of these fields have a limit at an end that their formula does not give: a prediction of the target is divided by sigma, one
+//! of the noise by alpha; the noise, or another scheduler, is multiplied by the sigma' of `vp` and `linear-vp`, infinite at t = 1, where
+//! the noise vanishes; the time of a path that starts from rest (`polynomial:2`) runs infinitely fast beside that of another. There
+//! the field is that of the time at a small distance, so that it is the same smooth field forwards and backwards and its flow
+//! still has an inverse and a density: within [`END`] of the end in t or, where sigma' is infinite and the distance would be felt, in
+//! sigma / alpha.
 //!
 //! # Source
 //! Lipman et al. 2024, arXiv:2412.06264 (change of scheduler); Y. Song et al. 2021, arXiv:2011.13456 (equal marginals).
@@ -43,12 +45,20 @@ pub struct Predicted {
     pub scheduler: Scheduler,
 }
 
+/// t, or the last time before it at which sigma' is not yet large.
+fn before_infinite_rate(scheduler: Scheduler, t: f64) -> Result<f64> {
+    if t <= 1.0 - END || scheduler.coefficients(1.0).d_sigma.is_finite() {
+        return Ok(t);
+    }
+    Ok(t.min(scheduler.snr_inverse(1.0 / END)?))
+}
+
 impl Transform for Predicted {
     fn terms(&self, t: f64) -> Result<Terms> {
         let t = match self.prediction {
             Prediction::Velocity => t,
             Prediction::Target => t.min(1.0 - END),
-            Prediction::Noise => t.max(END),
+            Prediction::Noise => before_infinite_rate(self.scheduler, t.max(END))?,
         };
         let linear = self.prediction.convert(Prediction::Velocity, self.scheduler.coefficients(t))?;
         Ok(Terms { of_x: linear.of_x, of_field: linear.of_y, t, of_place: 1.0 })
@@ -66,16 +76,13 @@ pub struct Rescheduled {
 
 impl Transform for Rescheduled {
     fn terms(&self, r: f64) -> Result<Terms> {
-        let to = self.to.coefficients(r);
-        if !to.d_sigma.is_finite() || !to.d_alpha.is_finite() {
-            return Err(Error::Setting {
-                name: "scheduler",
-                value: format!("{}, at t = {r}", self.to),
-                remedy: "its velocity is infinite there: take `euler` or `midpoint`, which do not ask at the end, or another scheduler",
-            });
-        }
+        let mut to = self.to.coefficients(before_infinite_rate(self.to, r)?);
         let snr = if to.sigma > 0.0 { to.alpha / to.sigma } else { f64::INFINITY };
-        let t = self.from.snr_inverse(snr)?;
+        let mut t = self.from.snr_inverse(snr)?;
+        if t < END && self.from.coefficients(0.0).determinant() <= 0.0 {
+            t = END;
+            to = self.to.coefficients(self.to.snr_inverse(self.from.snr(t))?);
+        }
         let from = self.from.coefficients(t);
         // The trained path has more signal than that even at its start.
         if t <= 0.0 && from.alpha > 0.0 {
@@ -181,15 +188,55 @@ mod tests {
         }
     }
 
+    /// The velocity for the target N(0, STD²) at x = 1, in closed form; at t = 1 its limit, to 1e-12.
+    fn gaussian(scheduler: Scheduler, t: f64) -> f64 {
+        const STD: f64 = 0.7;
+        let c = scheduler.coefficients(t.min(1.0 - 1e-12));
+        let variance = (c.alpha * STD).powi(2) + c.sigma.powi(2);
+        (c.alpha * c.d_alpha * STD * STD + c.sigma * c.d_sigma) / variance
+    }
+
+    /// How far a field that is read [`END`] before an end is from its limit there: its slopes are below 4.
+    const NEAR: f64 = 4.0 * END;
+
     #[test]
-    fn the_ends_have_a_value_or_an_error() {
-        // u = x at t = 1 of condot; with cosine, a' = 0 there and s' = -pi/2: c'/c - t' + t' u = 0 as t' = pi/2.
-        let found = at(Scheduler::CondOt, Scheduler::Cosine, 1.0, 1.5).unwrap();
-        assert!(found.is_finite() && found.abs() < 1e-9, "{found}");
-        let error = at(Scheduler::CondOt, Scheduler::LinearVp, 1.0, 1.5).unwrap_err().to_string();
-        assert!(error.contains("linear-vp") && error.contains("midpoint"), "{error}");
+    fn the_ends_have_their_limits() {
+        let schedulers = [
+            Scheduler::CondOt,
+            Scheduler::Cosine,
+            Scheduler::LinearVp,
+            Scheduler::Polynomial { n: 2.0 },
+            Scheduler::Polynomial { n: 3.0 },
+        ];
+        for (from, to) in schedulers.iter().flat_map(|from| schedulers.iter().map(move |to| (*from, *to))) {
+            let u = FnField::new(1, move |t: f64, x: &[f64], u: &mut [f64]| u[0] = x[0] * gaussian(from, t));
+            let field = Transformed::new(&u, Rescheduled { from, to });
+            for r in [0.0, 1e-9, 1e-4, 0.3, 0.9, 1.0 - 1e-4, 1.0 - 1e-9, 1.0] {
+                let mut out = Tensor::zeros(1, 1);
+                field.eval(&[r], &Tensor::from_rows(&[[1.0]]), &mut out).unwrap();
+                let (found, wanted) = (out.row(0)[0], gaussian(to, r));
+                assert!((found - wanted).abs() < NEAR, "{from} to {to} at {r}: {found} {wanted}");
+            }
+        }
         assert!(at(Scheduler::VP, Scheduler::CondOt, 0.0, 1.5).unwrap().is_finite());
         assert!(at(Scheduler::VP, Scheduler::CondOt, 1.0, 1.5).unwrap().is_finite());
+    }
+
+    #[test]
+    fn noise_becomes_a_velocity_up_to_the_ends() {
+        for scheduler in [Scheduler::CondOt, Scheduler::Cosine, Scheduler::LinearVp, Scheduler::VP] {
+            let noise = FnField::new(1, move |t: f64, x: &[f64], u: &mut [f64]| {
+                let c = scheduler.coefficients(t);
+                u[0] = c.sigma * x[0] / ((0.7 * c.alpha).powi(2) + c.sigma.powi(2));
+            });
+            let field = Transformed::new(&noise, Predicted { prediction: Prediction::Noise, scheduler });
+            for t in [0.0, 1e-4, 0.3, 0.9, 1.0 - 1e-4, 1.0 - 1e-9, 1.0] {
+                let mut out = Tensor::zeros(1, 1);
+                field.eval(&[t], &Tensor::from_rows(&[[1.0]]), &mut out).unwrap();
+                let (found, wanted) = (out.row(0)[0], gaussian(scheduler, t));
+                assert!((found - wanted).abs() < NEAR, "{scheduler} at {t}: {found} {wanted}");
+            }
+        }
     }
 
     #[test]

@@ -94,14 +94,7 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
             warn(format_args!("warning: no NLL of this model: {error}"));
             None
         }
-        (Source::Normal, Ok(())) => match score(&form, &data, &solver, args, common) {
-            // Samples never ask there, densities begin there: all else can be measured.
-            Err(error @ Error::Setting { name: "t", .. }) => {
-                warn(format_args!("warning: no NLL of this model: {error}"));
-                None
-            }
-            scores => Some(scores?),
-        },
+        (Source::Normal, Ok(())) => Some(score(&form, &data, &solver, args, common)?),
         _ => None,
     };
     bar.inc(1);
