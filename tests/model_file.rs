@@ -8,7 +8,7 @@ use pushforward::data::Standardize;
 use pushforward::{AffinePath, Flow, Mlp, Rng, Source, Tensor, VectorField as _};
 
 /// Version 1, which is not released yet. A field that is new needs `#[serde(default)]` with what a file without it meant; until the
-/// release the file may also be written anew: `PUSHFORWARD_WRITE_GOLDEN=1 cargo test --test model_file`.
+/// release the file may also be written anew: `PUSHFORWARD_WRITE_GOLDEN=1 cargo test --test all model_file`.
 const VERSION_1: &[u8] = include_bytes!("golden/model-1.pf");
 
 /// u(0.25, (1, -2)) of its network in f64, as NumPy found from the bytes of the file by the documentation of the format.
