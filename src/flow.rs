@@ -24,6 +24,7 @@
 mod exchange;
 mod given;
 mod noisy;
+mod sampler;
 
 use std::ops::Range;
 use std::path::Path;
@@ -42,6 +43,8 @@ use crate::path::{AffinePath, Predicted, Prediction, Rescheduled, Scheduler, Tra
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
+
+pub use sampler::Sampler;
 
 use given::{Bound, Conditional};
 

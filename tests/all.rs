@@ -8,6 +8,7 @@ mod config;
 mod couplings;
 mod dependencies;
 mod determinism;
+mod embedding;
 mod end_to_end;
 mod evaluate;
 mod files;

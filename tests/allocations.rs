@@ -1,4 +1,4 @@
-//! Nothing is allocated from step to step: by training, by sampling, by scoring.
+//! Nothing is allocated from step to step, by training, by sampling, by scoring, nor from sample to sample by a sampler.
 //!
 //! A global allocator counts the requests of all threads. A loop runs inside a pool, as a program's loops should; its first
 //! steps are not counted, because each thread of a pool registers itself once with the queues' memory reclamation. After them
@@ -20,10 +20,12 @@ use pushforward::data::toy;
 use pushforward::field::{ProbeLaw, Probes, Worker};
 use pushforward::nn::Adam;
 use pushforward::ode::{AdaptiveIntegration, Integration, ROWS_PER_BLOCK};
+use pushforward::path::Prediction;
 use pushforward::rng::Purpose;
 use pushforward::train::Run;
 use pushforward::{
-    AffinePath, DifferentiableField, Mlp, Result, Rng, Solver, Source, Tensor, Trainer, VectorField,
+    AffinePath, DifferentiableField, Flow, Mlp, Result, Rng, Scheduler, Solver, Source, Tensor, Trainer,
+    VectorField,
 };
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -121,6 +123,32 @@ impl VectorField<f32> for Augmented<'_> {
     }
 }
 
+/// Whole samples of several blocks, the last of them a part, whose rows end at different times.
+fn samplers_allocate_nothing(pools: &[ThreadPool]) {
+    let streams = Rng::from_seed(5).fork(Purpose::Source);
+    for (name, velocity) in &networks()[..1] {
+        let flow = Flow::new(velocity.clone(), AffinePath::default(), Source::Normal);
+        let others = AffinePath::default().predicting(Prediction::Target);
+        let target = Flow::new(velocity.clone(), others, Source::Normal).with_scheduler(Scheduler::Cosine);
+        for flow in [&flow, &target.unwrap()] {
+            for solver in [Solver::midpoint().steps(4), Solver::bosh3().tolerance(1e-2)] {
+                for pool in pools {
+                    let mut x = Tensor::<f64>::zeros(ROWS_PER_BLOCK + 20, flow.dim());
+                    let (mut first, rows) = (0, x.rows());
+                    let drawn = flow.with_sampler(rows, &solver, |sampler| {
+                        Ok(steady(pool, || {
+                            sampler.draw(first, streams, &mut x).unwrap();
+                            first += rows;
+                        }))
+                    });
+                    assert_eq!(drawn.unwrap(), 0, "drawing, {name}, {solver:?}");
+                    assert!(x.as_slice().iter().all(|&x| x != 0.0));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn steps_allocate_nothing() {
     let pools = [1, 2].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
@@ -158,6 +186,8 @@ fn steps_allocate_nothing() {
             }
         }
     }
+
+    samplers_allocate_nothing(&pools);
 
     // From outside: training hands over two or three times a step.
     let mut run = training(&networks()[0].1, Adam::default());

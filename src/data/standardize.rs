@@ -174,20 +174,25 @@ impl Standardize {
     /// [`Error::Dimension`] if z has not d' columns.
     pub fn to_data<R: Real, S: Real>(&self, z: &Tensor<R>) -> Result<Tensor<S>> {
         z.check_cols("columns of z", self.model_dim(), "give the columns that the network has")?;
-        let varying: Vec<usize> = self.varying().collect();
-        let constants = self.constants();
-        let (d, mut x) = (self.dim().max(1), Tensor::zeros(z.rows(), self.dim()));
+        let mut x = Tensor::zeros(z.rows(), self.dim());
+        self.write_data(z, &mut x);
+        Ok(x)
+    }
+
+    /// Writes what z, [N, d'], is as data into x, [N, d].
+    pub(crate) fn write_data<R: Real, S: Real>(&self, z: &Tensor<R>, x: &mut Tensor<S>) {
+        let d = self.dim().max(1);
         x.as_mut_slice().par_chunks_mut(ROWS_IN_PART * d).enumerate().for_each(|(part, rows)| {
             for (i, row) in rows.chunks_exact_mut(d).enumerate() {
-                for &j in &constants {
-                    row[j] = S::from_f64(self.mean[j]);
-                }
-                for (&j, z) in varying.iter().zip(z.row(part * ROWS_IN_PART + i)) {
-                    row[j] = S::from_f64(self.mean[j] + self.std[j] * z.to_f64());
+                let mut numbers = z.row(part * ROWS_IN_PART + i).iter();
+                for (j, x) in row.iter_mut().enumerate() {
+                    // A constant column is no part of z.
+                    let number = if self.varies(j) { numbers.next() } else { None };
+                    *x =
+                        S::from_f64(number.map_or(self.mean[j], |z| self.mean[j] + self.std[j] * z.to_f64()));
                 }
             }
         });
-        Ok(x)
     }
 
     /// ln |det dx/dz| = sum of ln std over the columns that vary, in nats: log p_x = log p_z - this.

@@ -146,6 +146,36 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         self
     }
 
+    /// Starts anew at as many other finite rows, one after the other, in the memory that it has.
+    pub(super) fn restart(&mut self, x: &[R]) {
+        let (n, t) = (self.done.rows.len(), self.ends.start);
+        for matrix in [&mut self.x, &mut self.point].into_iter().chain(&mut self.velocities) {
+            matrix.resize_rows(n);
+        }
+        self.x.as_mut_slice().copy_from_slice(x);
+        self.estimate.resize(x.len());
+        for carried in [&mut self.carry, &mut self.carried].into_iter().chain(&mut self.rates) {
+            carried.clear();
+            carried.resize(n * self.carries, 0.0);
+        }
+        self.times.clear();
+        self.times.resize(n, R::from_f64(t));
+        self.rows.clear();
+        self.rows.extend((0..n).map(|index| Row::new(index, t)));
+        self.places.clear();
+        self.places.extend(self.first_row..self.first_row + n);
+        self.worker.set_rows(&self.places);
+        self.done.x.as_mut_slice().copy_from_slice(x);
+        self.done.carry.fill(0.0);
+        self.done.rows.fill(RowStats::default());
+        self.started = false;
+    }
+
+    /// What is known of the rows that are not on their way any more; its means are not.
+    pub(super) fn done(&self) -> &Solution<R> {
+        &self.done
+    }
+
     /// Tries one step of every row that is on its way; whether all are at t_1. Then it does nothing.
     ///
     /// # Errors
@@ -398,7 +428,7 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             carried.truncate(left * self.carries);
         }
         self.times.truncate(left);
-        self.estimate.truncate(left * self.x.cols());
+        self.estimate.resize(left * self.x.cols());
         self.worker.set_rows(&self.places);
     }
 }

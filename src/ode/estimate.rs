@@ -82,10 +82,12 @@ impl Estimate {
         fine * (fine / fine.hypot(COARSE * scaled(&self.coarse[at], carried_coarse)))
     }
 
-    /// Forgets what is after that many numbers.
-    pub(super) fn truncate(&mut self, numbers: usize) {
-        self.off.truncate(numbers);
-        self.coarse.truncate(numbers);
+    /// Goes on with that many numbers, at most as many as at first.
+    pub(super) fn resize(&mut self, numbers: usize) {
+        self.off.resize(numbers, 0.0);
+        if self.pair.coarse.is_some() {
+            self.coarse.resize(numbers, 0.0);
+        }
     }
 }
 

@@ -107,6 +107,13 @@ impl<'a, R: Real> Integration<'a, R> {
         self
     }
 
+    /// Starts anew at as many other finite rows, one after the other, in the memory that it has.
+    pub(super) fn restart(&mut self, x: &[R]) {
+        self.x.as_mut_slice().copy_from_slice(x);
+        self.carry.fill(0.0);
+        (self.done, self.nfe) = (0, 0);
+    }
+
     /// Makes one step; whether t_1 is reached. At t_1 it does nothing.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! ODE solvers: explicit Runge-Kutta methods with fixed or with chosen steps, forwards and backwards, for a batch of rows.
 //!
 //! [`Solver`] says how, as data; [`Solver::solve`] does it for a batch in parallel and gives a
-//! [`Solution`], [`Solver::trajectory`] keeps the course of the rows; [`Integration`] (fixed steps) and
+//! [`Solution`], [`Solver::trajectory`] keeps the course of the rows, a [`Workspace`] the memory; [`Integration`] (fixed steps) and
 //! [`AdaptiveIntegration`] (chosen steps) are the loops under both, for a caller who makes the steps one by one.
 //!
 //! # Math
@@ -31,6 +31,7 @@ mod solve;
 mod solver;
 mod tableau;
 mod tolerance;
+mod workspace;
 
 pub use adaptive::AdaptiveIntegration;
 pub use integration::Integration;
@@ -41,3 +42,4 @@ pub use solve::ROWS_PER_BLOCK;
 pub use solver::Solver;
 pub(crate) use tableau::Tableau;
 pub use tolerance::Tolerance;
+pub use workspace::Workspace;
