@@ -30,6 +30,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::checkpoint::{self, Contents, Kind, Loaded};
+use crate::closed_form::{GaussianBaseline, Residual};
 use crate::coupling::Coupling;
 use crate::data::{Conditions, Layout, Standardize};
 use crate::error::{Error, Result};
@@ -142,6 +143,8 @@ pub struct Flow {
     /// The units of a source of data.
     source_units: Option<Standardize>,
     standardize: Standardize,
+    /// What the network only adds to. // E29
+    baseline: Option<GaussianBaseline>,
     header: Option<Vec<String>>,
     /// The table that its data and conditions are columns of, if it is not their numbers as they are.
     layout: Option<Layout>,
@@ -162,6 +165,8 @@ struct Stored {
     /// The units of a source of data.
     source_units: Option<Standardize>,
     standardize: Standardize,
+    #[serde(default)]
+    baseline: Option<GaussianBaseline>,
     header: Option<Vec<String>>,
     #[serde(default)]
     layout: Option<Layout>,
@@ -203,6 +208,7 @@ impl Flow {
             source,
             source_units: None,
             standardize,
+            baseline: None,
             header: None,
             layout: None,
             conditional: None,
@@ -245,6 +251,29 @@ impl Flow {
             });
         }
         Ok(Self { standardize, ..self })
+    }
+
+    /// The same flow with a baseline that its network only adds to. // E29
+    ///
+    /// # Errors
+    /// Those of [`GaussianBaseline::check`]; [`Error::Setting`] on a path that has none ([`Flow::check_baseline`]).
+    pub fn with_baseline(self, baseline: GaussianBaseline) -> Result<Self> {
+        baseline.check(self.velocity.shape().dim)?;
+        Self::check_baseline(self.path)?;
+        Ok(Self { baseline: Some(baseline), ..self })
+    }
+
+    /// Looks whether there is a Gaussian baseline on a path.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a path with noise on the way, or of which target or noise is predicted.
+    pub fn check_baseline(path: AffinePath) -> Result<()> {
+        let remedy = match (path.prediction, path.width) {
+            (Prediction::Velocity, Width::None) => return Ok(()),
+            (Prediction::Velocity, _) => "it knows no noise on the way: take `none`, or no width",
+            _ => "it is a velocity: predict `velocity`, or take `none`",
+        };
+        Err(Error::Setting { name: "baseline", value: "gaussian".into(), remedy })
     }
 
     /// The same flow with names for the columns of its data.
@@ -338,7 +367,7 @@ impl Flow {
         self.rescheduled.unwrap_or(self.path.scheduler)
     }
 
-    /// Hands the velocity of the flow to `f`: what the network predicts, read as a velocity (E15), along the scheduler of
+    /// Hands the velocity of the flow to `f`: what the network predicts, read as a velocity (E15) or added to the baseline (E29), along the scheduler of
     /// [`Flow::scheduler`] (E17). `network` is that of the flow, in any precision.
     ///
     /// # Errors
@@ -351,8 +380,14 @@ impl Flow {
         let AffinePath { scheduler, prediction, .. } = self.path;
         self.with_conditions_given(network, |network| {
             let predicted = Transformed::new(network, Predicted { prediction, scheduler });
-            let velocity: &dyn DifferentiableField<R> =
-                if prediction == Prediction::Velocity { network } else { &predicted };
+            let simd = self.velocity.weights().simd();
+            let residual =
+                self.baseline.as_ref().map(|baseline| Residual::new(network, baseline, scheduler, simd));
+            let velocity: &dyn DifferentiableField<R> = match &residual {
+                Some(residual) => residual,
+                None if prediction == Prediction::Velocity => network,
+                None => &predicted,
+            };
             match self.rescheduled {
                 None => f(velocity),
                 Some(to) => f(&Transformed::new(velocity, Rescheduled { from: scheduler, to })),
@@ -376,6 +411,12 @@ impl Flow {
     #[must_use]
     pub fn velocity(&self) -> &Mlp {
         &self.velocity
+    }
+
+    /// What the network only adds to, if it was trained so.
+    #[must_use]
+    pub fn baseline(&self) -> Option<&GaussianBaseline> {
+        self.baseline.as_ref()
     }
 
     /// The path it was trained on.
@@ -675,6 +716,7 @@ impl Flow {
             source: self.source,
             source_units: self.source_units.clone(),
             standardize: self.standardize.clone(),
+            baseline: self.baseline.clone(),
             header: self.header.clone(),
             layout: self.layout.clone(),
             conditional: self.conditional.clone(),
@@ -692,8 +734,8 @@ impl Flow {
     }
 
     fn build(stored: Stored, parameters: Vec<f32>) -> Result<Self> {
-        let Stored { shape, path, source, source_units, standardize, header, layout, conditional, record } =
-            stored;
+        let Stored { shape, path, source, source_units, standardize, baseline, .. } = stored;
+        let Stored { header, layout, conditional, record, .. } = stored;
         path.check()?;
         let velocity = Mlp::from_parameters(shape, parameters)?;
         let flow = Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
@@ -703,6 +745,10 @@ impl Flow {
                 source.check_drawn()?; // data have units
                 flow
             }
+        };
+        let flow = match baseline {
+            Some(baseline) => flow.with_baseline(baseline)?,
+            None => flow,
         };
         let flow = match conditional {
             Some(conditional) => flow.with_conditional(conditional)?,

@@ -5,7 +5,8 @@
 //! a batch (E11); t is uniform in [0, 1) ([`TimeSampling`]), X_0 from the source and X_1 a row of the data drawn with replacement
 //! (independent coupling), or both joined by another coupling (E25). Its gradient is that of |v - u|² against the marginal velocity (E12), so that its
 //! minimum is the field that carries source to target; its value stays above the floor V of E12. Times may have a weight
-//! ([`TimeWeight`]).
+//! ([`TimeWeight`]). Beside a Gaussian baseline (E29) the network learns the rest, in units in which that has size 1; its error counts
+//! by the square of that unit, so that the loss is the same.
 //!
 //! # Shapes
 //! A batch has B rows; the parameters and their gradient are flat ([`crate::nn::Mlp`]).
@@ -22,9 +23,10 @@ pub use weight::TimeWeight;
 use std::sync::Arc;
 
 use crate::autodiff::{Derivatives, Replay, Tape, Var, Weights};
+use crate::closed_form::{BaselineWorker, GaussianBaseline};
 use crate::error::Result;
 use crate::field::VectorField;
-use crate::kernel::{Real, Rows};
+use crate::kernel::{Real, Rows, Simd};
 use crate::nn::{MlpShape, MlpVars};
 use crate::path::{AffinePath, PathSample, Prediction, Width};
 use crate::rng::Stream;
@@ -90,6 +92,8 @@ pub struct Objective {
     source: Source,
     times: TimeSampling,
     weight: TimeWeight,
+    /// What the network only adds to, and the level at which it is computed. // E29
+    baseline: Option<(Arc<GaussianBaseline>, Simd)>,
     tape: Arc<Tape>,
     network: MlpVars,
     target: Var,
@@ -98,7 +102,7 @@ pub struct Objective {
 
 /// The memory to compute the loss and its gradient for one block of rows at a time.
 #[derive(Debug)]
-pub struct ObjectiveWorker<R> {
+pub struct ObjectiveWorker<R: Real> {
     replay: Replay<R>,
     x_0: Vec<R>,      // [B, d]
     row: Vec<usize>,  // [B]
@@ -108,6 +112,7 @@ pub struct ObjectiveWorker<R> {
     dx_t: Vec<R>,     // [B, d]
     noise: Vec<R>,    // [B, d], of a path with a width
     counts: Vec<f64>, // [B], what the error of each row counts for
+    baseline: Option<BaselineWorker<R>>,
 }
 
 impl Objective {
@@ -119,7 +124,18 @@ impl Objective {
         let target = tape.constant(shape.dim);
         let loss = tape.squared_error(network.u, target);
         let (times, weight) = (TimeSampling::default(), TimeWeight::default());
-        Self { path, source, times, weight, tape: Arc::new(tape), network, target, loss }
+        Self { path, source, times, weight, baseline: None, tape: Arc::new(tape), network, target, loss }
+    }
+
+    /// The same loss of a network that only adds to a baseline, which is computed at this level. // E29
+    ///
+    /// # Panics
+    /// If the baseline has other columns than the network, or another prediction than the velocity is learnt.
+    #[must_use]
+    pub fn beside(self, baseline: GaussianBaseline, simd: Simd) -> Self {
+        assert_eq!(baseline.dim(), self.tape.cols(self.network.x), "columns of the baseline");
+        assert_eq!(self.path.prediction, Prediction::Velocity, "the prediction beside a baseline");
+        Self { baseline: Some((Arc::new(baseline), simd)), ..self }
     }
 
     /// The same loss with other times and another weight of them.
@@ -149,6 +165,10 @@ impl Objective {
             dx_t: zeros.clone(),
             noise: if self.path.width == Width::None { vec![] } else { zeros },
             counts: vec![1.0; rows],
+            baseline: self
+                .baseline
+                .as_ref()
+                .map(|(baseline, simd)| BaselineWorker::new(baseline, *simd, rows, 1)),
         }
     }
 
@@ -212,7 +232,7 @@ impl Objective {
     ) {
         let (d, rows) = (x_1.cols(), share.rows);
         let mut times = self.times.times(share);
-        let ObjectiveWorker { replay, x_0, row, time, t, x_t, dx_t, noise, counts } = &mut *worker;
+        let ObjectiveWorker { replay, x_0, row, time, x_t, dx_t, noise, counts, .. } = &mut *worker;
         if let Some(joined) = joined {
             x_0[..rows * d].copy_from_slice(joined.x_0);
             row[..rows].copy_from_slice(joined.rows);
@@ -230,7 +250,6 @@ impl Objective {
         let points = x_t.chunks_exact_mut(d).zip(dx_t.chunks_exact_mut(d));
         for (i, (x_t, dx_t)) in points.enumerate().take(rows) {
             self.path.point(time[i], &x_0[i * d..(i + 1) * d], x_1.row(row[i]), x_t, dx_t); // E13
-            t[i] = R::from_f64(time[i]);
             counts[i] *= self.weight_at(time[i]);
         }
         if self.path.width != Width::None {
@@ -261,9 +280,24 @@ impl Objective {
                 }
             }
         }
+        self.fill_in(worker, rows);
+    }
+
+    /// Hands times, points and what is learnt of them to the tape.
+    fn fill_in<R: Real>(&self, worker: &mut ObjectiveWorker<R>, rows: usize) {
+        let d = self.tape.cols(self.network.x);
+        let ObjectiveWorker { replay, time, t, x_t, dx_t, counts, baseline, .. } = worker;
+        let (x_t, dx_t) = (&mut x_t[..rows * d], &mut dx_t[..rows * d]);
+        if let Some(baseline) = baseline {
+            baseline.set_times(self.path.scheduler, time[..rows].iter().copied());
+            baseline.leave_residual(x_t, dx_t, &mut counts[..rows]); // E29
+        }
+        for (t, time) in t.iter_mut().zip(&time[..rows]) {
+            *t = R::from_f64(*time);
+        }
         replay.input_mut(self.network.t, rows).copy_from(Rows::new(&t[..rows], 1, 1), 0);
-        replay.input_mut(self.network.x, rows).copy_from(Rows::new(&x_t[..rows * d], d, d), 0);
-        replay.input_mut(self.target, rows).copy_from(Rows::new(&dx_t[..rows * d], d, d), 0);
+        replay.input_mut(self.network.x, rows).copy_from(Rows::new(x_t, d, d), 0);
+        replay.input_mut(self.target, rows).copy_from(Rows::new(dx_t, d, d), 0);
     }
 
     fn weight_at(&self, t: f64) -> f64 {
@@ -292,7 +326,7 @@ impl Objective {
         sample: &PathSample<R>,
         conditions: Option<&Tensor<R>>,
     ) -> (f64, Vec<R>) {
-        let rows = sample.t.len();
+        let (rows, d) = (sample.t.len(), self.tape.cols(self.network.x));
         let (mut sum, mut gradient) = (0.0, vec![R::ZERO; self.tape.parameters()]);
         let most = rows_per_block(rows);
         let mut worker = self.worker(most);
@@ -300,19 +334,21 @@ impl Objective {
             let block = most.min(rows - first);
             for i in 0..block {
                 let at = first + i;
-                worker.replay.input_mut(self.network.t, block).row_mut(i)[0] = R::from_f64(sample.t[at]);
+                worker.time[i] = sample.t[at];
                 worker.counts[i] = self.weight_at(sample.t[at]);
-                worker.replay.input_mut(self.network.x, block).row_mut(i).copy_from_slice(sample.x_t.row(at));
                 let learnt = match self.path.prediction {
                     Prediction::Velocity => &sample.dx_t,
                     Prediction::Target => &sample.x_1,
                     Prediction::Noise => &sample.x_0,
                 };
-                worker.replay.input_mut(self.target, block).row_mut(i).copy_from_slice(learnt.row(at));
+                let of = i * d..(i + 1) * d;
+                worker.x_t[of.clone()].copy_from_slice(sample.x_t.row(at));
+                worker.dx_t[of].copy_from_slice(learnt.row(at));
                 if let (Some(condition), Some(values)) = (self.network.condition, conditions) {
                     worker.replay.input_mut(condition, block).row_mut(i).copy_from_slice(values.row(at));
                 }
             }
+            self.fill_in(&mut worker, block);
             sum += self.add(&mut worker, weights, block, 1.0 / rows as f64, &mut gradient);
         }
         (sum / rows as f64, gradient)

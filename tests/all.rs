@@ -2,6 +2,7 @@
 //! whole crate. `allocations` counts what every thread of its process allocates, `memory` reads its process's peak: they stand alone.
 
 mod audit;
+mod baseline;
 mod cli;
 mod conditional;
 mod config;

@@ -26,6 +26,7 @@
 //! }
 //! ```
 
+mod baseline;
 mod chart;
 mod claim;
 mod coupling;
@@ -63,6 +64,7 @@ pub fn claims() -> Vec<Claim<'static>> {
         coupling::claims(),
         energy::claims(),
         guidance::claims(),
+        baseline::claims(),
         network::claims(),
     ]
     .into_iter()
@@ -128,6 +130,7 @@ mod tests {
             coupling::tests::faults(),
             energy::tests::faults(),
             guidance::tests::faults(),
+            baseline::tests::faults(),
             network::tests::faults(),
         ]
         .into_iter()

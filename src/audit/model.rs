@@ -18,7 +18,7 @@
 
 use std::ops::Range;
 
-use crate::closed_form::EmpiricalField;
+use crate::closed_form::{EmpiricalField, GaussianBaseline, Residual};
 use crate::coupling::Coupling;
 use crate::error::Result;
 use crate::estimate::Estimate;
@@ -302,14 +302,21 @@ fn gradient<R: Real>(flow: &Flow, network: &Mlp<R>) -> Result<Finding> {
         (Some(conditions), Some(drawn)) => Some(conditions.encode(&drawn)?.cast::<R>()),
         _ => None,
     };
-    let objective = Objective::new(network.shape(), path, flow.source()).timed(TimeSampling::Uniform, weight);
+    let mut objective =
+        Objective::new(network.shape(), path, flow.source()).timed(TimeSampling::Uniform, weight);
+    if let Some(baseline) = flow.baseline() {
+        objective = objective.beside(baseline.clone(), network.weights().simd());
+    }
     let (_, gradient) = objective.gradient_given(network.weights(), &sample, given.as_ref());
-    gradient_is_slope(network, &gradient, |moved| loss(moved, path, weight, &sample, given.as_ref()))
+    gradient_is_slope(network, &gradient, |moved| {
+        loss(moved, flow.baseline(), path, weight, &sample, given.as_ref())
+    })
 }
 
-/// E11 of a network with a prediction and a weight, by its definition.
+/// E11 of a network with a prediction and a weight, and what it adds to, by its definition.
 fn loss<R: Real>(
     network: &Mlp<R>,
+    baseline: Option<&GaussianBaseline>,
     path: AffinePath,
     weight: TimeWeight,
     sample: &PathSample<R>,
@@ -317,9 +324,15 @@ fn loss<R: Real>(
 ) -> Result<f64> {
     let mut y = Tensor::zeros(ROWS, network.dim());
     let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
-    match given {
-        None => network.eval(&t, &sample.x_t, &mut y)?,
-        Some(given) => network.given(given)?.eval(&t, &sample.x_t, &mut y)?,
+    let conditional = given.map(|given| network.given(given)).transpose()?;
+    let field: &dyn VectorField<R> = conditional.as_ref().map_or(network, |field| field);
+    match baseline {
+        None => field.eval(&t, &sample.x_t, &mut y)?,
+        Some(baseline) => Residual::new(field, baseline, path.scheduler, network.weights().simd()).eval(
+            &t,
+            &sample.x_t,
+            &mut y,
+        )?,
     }
     let learnt = match path.prediction {
         Prediction::Velocity => &sample.dx_t,
@@ -527,7 +540,9 @@ mod tests {
         let sample = on_path(trained, 2)?;
         let objective = Objective::new(network.shape(), other, Source::Normal);
         let (_, gradient) = objective.gradient(network.weights(), &sample);
-        gradient_is_slope(&network, &gradient, |moved| loss(moved, trained, TimeWeight::None, &sample, None))
+        gradient_is_slope(&network, &gradient, |moved| {
+            loss(moved, None, trained, TimeWeight::None, &sample, None)
+        })
     }
 
     fn faults() -> Vec<Fault> {

@@ -55,8 +55,8 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "forward against reverse derivatives of a network",
             TANGENT,
             |real| match real {
-                Precision::F32 => transpose(&example::<f32>()?, &rows(3)?, |_| 0.0),
-                Precision::F64 => transpose(&example::<f64>()?, &rows(3)?, |_| 0.0),
+                Precision::F32 => transpose(&example::<f32>()?, &sample_rows(3)?, |_| 0.0),
+                Precision::F64 => transpose(&example::<f64>()?, &sample_rows(3)?, |_| 0.0),
             },
         ),
         Claim::new(
@@ -65,8 +65,8 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "the divergence of a network against central differences",
             DIVERGENCE,
             |real| match real {
-                Precision::F32 => divergence(&example::<f32>()?, &rows(3)?),
-                Precision::F64 => divergence(&example::<f64>()?, &rows(3)?),
+                Precision::F32 => divergence(&example::<f32>()?, &sample_rows(3)?),
+                Precision::F64 => divergence(&example::<f64>()?, &sample_rows(3)?),
             },
         ),
     ]
@@ -78,7 +78,7 @@ pub(super) fn example<R: Real>() -> Result<Mlp<R>> {
 }
 
 /// Points and times at which a network of dimension d is asked, as rows of a path.
-fn rows<R: Real>(d: usize) -> Result<PathSample<R>> {
+pub(super) fn sample_rows<R: Real>(d: usize) -> Result<PathSample<R>> {
     let mut rng = Rng::from_seed(SEED);
     let (mut x_0, mut x_1) = (Tensor::zeros(ROWS, d), Tensor::zeros(ROWS, d));
     Source::Normal.fill(&rng.fork(Purpose::Source), 0, &mut x_0);
@@ -105,7 +105,7 @@ fn worst(ratios: impl IntoIterator<Item = f64>) -> Finding {
 }
 
 fn loss_gradient<R: Real>(network: &Mlp<R>) -> Result<Finding> {
-    let sample = rows(network.dim())?;
+    let sample = sample_rows(network.dim())?;
     let objective = Objective::new(network.shape(), AffinePath::default(), Source::Normal);
     let (_, gradient) = objective.gradient(network.weights(), &sample);
     gradient_is_slope(network, &gradient, |moved| objective::loss(moved, &sample))
@@ -293,7 +293,7 @@ pub(super) mod tests {
 
     fn gradient_times(factor: f64, missing: usize) -> Result<Finding> {
         let network = example::<f64>()?;
-        let sample = rows(3)?;
+        let sample = sample_rows(3)?;
         let objective = Objective::new(network.shape(), AffinePath::default(), Source::Normal);
         let (_, mut gradient) = objective.gradient(network.weights(), &sample);
         gradient.iter_mut().for_each(|g| *g *= factor);
@@ -309,16 +309,16 @@ pub(super) mod tests {
             Fault::new("E11.gradient", "downhill instead of uphill", || gradient_times(-1.0, 0)),
             Fault::new("E11.gradient", "one weight without a gradient", || gradient_times(1.0, 1)),
             Fault::new("E22.tangents", "the sign of the reverse mode", || {
-                transpose(&Wrong::new(What::ReverseSign), &rows(3)?, |_| 0.0)
+                transpose(&Wrong::new(What::ReverseSign), &sample_rows(3)?, |_| 0.0)
             }),
             Fault::new("E22.tangents", "a dimension that the forward mode loses", || {
-                transpose(&Wrong::new(What::LostDimension), &rows(3)?, |_| 0.0)
+                transpose(&Wrong::new(What::LostDimension), &sample_rows(3)?, |_| 0.0)
             }),
             Fault::new("E22.network", "a trace without its last term", || {
-                divergence(&Wrong::new(What::LostDimension), &rows(3)?)
+                divergence(&Wrong::new(What::LostDimension), &sample_rows(3)?)
             }),
             Fault::new("E22.network", "twice the divergence", || {
-                divergence(&Wrong::new(What::DoubledDivergence), &rows(3)?)
+                divergence(&Wrong::new(What::DoubledDivergence), &sample_rows(3)?)
             }),
         ]
     }

@@ -13,7 +13,7 @@
 //! condition_mean, condition_std   empty: there are no conditions
 //! path, width, prediction, source, baseline   in the words of the program
 //! header                      the names of the columns, or null
-//! model                       everything, as this crate keeps it
+//! model                       everything, as this crate keeps it; `model.baseline` has the moments of a Gaussian baseline
 //! ```
 //! A file with `model` gives the same flow again to the bit; without it, as a file made elsewhere may be, `dim`, `hidden`,
 //! `activation` and `time_embedding` must be there, and what is missing has its default.
@@ -32,6 +32,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Flow, Stored};
+use crate::closed_form::Baseline;
 use crate::data::Standardize;
 use crate::error::{Error, Result};
 use crate::nn::{Mlp, MlpShape, TimeEmbedding};
@@ -144,7 +145,7 @@ impl Flow {
             "width": self.path().width.to_string(),
             "prediction": self.path().prediction.to_string(),
             "source": self.source().to_string(),
-            "baseline": "none",
+            "baseline": self.baseline().map_or(Baseline::None, |_| Baseline::Gaussian).to_string(),
             "header": self.header(),
             "model": serde_json::to_value(self.stored())?,
         }))
@@ -165,8 +166,9 @@ impl Described {
     }
 
     fn build(self, shape: &MlpShape, parameters: Vec<f32>) -> Result<Flow> {
-        if let Some(word) = self.baseline.filter(|word| word != "none") {
-            return Err(Error::Unknown { what: "baseline", word, known: "none" });
+        // The moments would be missing.
+        if let Some(word) = self.baseline.filter(|word| word != Baseline::None.word()) {
+            return Err(Error::Unknown { what: "baseline of a network made elsewhere", word, known: "none" });
         }
         let scheduler = self.path.map_or(Ok(Scheduler::default()), |word| word.parse())?;
         let prediction = self.prediction.map_or(Ok(Prediction::default()), |word| word.parse())?;

@@ -28,13 +28,9 @@
 //! Lipman et al. 2024, arXiv:2412.06264 (change of scheduler); Y. Song et al. 2021, arXiv:2011.13456 (equal marginals).
 
 use super::prediction::Prediction;
-use super::scheduler::Scheduler;
+use super::scheduler::{END, Scheduler};
 use super::transform::{Terms, Transform};
 use crate::error::{Error, Result};
-
-/// How near to a singular end a prediction is read: on the linear path the last thousandth of the way, which moves a
-/// sample by a thousandth of its distance to where it goes.
-pub const END: f64 = 1e-3;
 
 /// Reads what a network predicts as a velocity. // E15
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,20 +41,12 @@ pub struct Predicted {
     pub scheduler: Scheduler,
 }
 
-/// t, or the last time before it at which sigma' is not yet large.
-fn before_infinite_rate(scheduler: Scheduler, t: f64) -> Result<f64> {
-    if t <= 1.0 - END || scheduler.coefficients(1.0).d_sigma.is_finite() {
-        return Ok(t);
-    }
-    Ok(t.min(scheduler.snr_inverse(1.0 / END)?))
-}
-
 impl Transform for Predicted {
     fn terms(&self, t: f64) -> Result<Terms> {
         let t = match self.prediction {
             Prediction::Velocity => t,
             Prediction::Target => t.min(1.0 - END),
-            Prediction::Noise => before_infinite_rate(self.scheduler, t.max(END))?,
+            Prediction::Noise => self.scheduler.before_infinite_rate(t.max(END)),
         };
         let linear = self.prediction.convert(Prediction::Velocity, self.scheduler.coefficients(t))?;
         Ok(Terms { of_x: linear.of_x, of_field: linear.of_y, t, of_place: 1.0 })
@@ -76,7 +64,7 @@ pub struct Rescheduled {
 
 impl Transform for Rescheduled {
     fn terms(&self, r: f64) -> Result<Terms> {
-        let mut to = self.to.coefficients(before_infinite_rate(self.to, r)?);
+        let mut to = self.to.coefficients(self.to.before_infinite_rate(r));
         let snr = if to.sigma > 0.0 { to.alpha / to.sigma } else { f64::INFINITY };
         let mut t = self.from.snr_inverse(snr)?;
         if t < END && self.from.coefficients(0.0).determinant() <= 0.0 {

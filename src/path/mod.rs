@@ -21,9 +21,9 @@ mod scheduler;
 mod transform;
 mod width;
 
-pub use change::{Diffused, END, Predicted, Rescheduled};
+pub use change::{Diffused, Predicted, Rescheduled};
 pub use prediction::{Linear, Prediction};
-pub use scheduler::{Coefficients, Scheduler};
+pub use scheduler::{Coefficients, END, Scheduler};
 pub use transform::{Terms, Transform, Transformed};
 pub use width::Width;
 

@@ -28,6 +28,10 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
+/// How near to a singular end a prediction is read: on the linear path the last thousandth of the way, which moves a
+/// sample by a thousandth of its distance to where it goes.
+pub const END: f64 = 1e-3;
+
 /// How alpha and sigma of the affine path X_t = alpha_t X_1 + sigma_t X_0 run in t. // E13, E14
 ///
 /// As text, in files and on the command line, it is its word with its numbers: `vp:0.1,20`.
@@ -155,6 +159,14 @@ impl Scheduler {
     pub fn snr(self, t: f64) -> f64 {
         let c = self.coefficients(t);
         c.alpha / c.sigma
+    }
+
+    /// t, or the last time before it at which sigma' is not yet large: that of `vp` and `linear-vp` is infinite at t = 1.
+    pub(crate) fn before_infinite_rate(self, t: f64) -> f64 {
+        if t <= 1.0 - END || self.coefficients(1.0).d_sigma.is_finite() {
+            return t;
+        }
+        t.min(self.snr_inverse(1.0 / END).unwrap_or(t))
     }
 
     /// The time at which alpha / sigma has this value, at least 0; a value that it never has gives the nearer end. // E14

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
 use pushforward::audit::Precision;
+use pushforward::closed_form::Baseline;
 use pushforward::data::{Bounds, Declared, Missing};
 use pushforward::kernel::Activation;
 use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
@@ -158,6 +159,11 @@ pub(crate) struct TrainArgs {
     /// Whose squared error the loss counts: none (that of what is predicted), velocity, target or noise
     #[arg(long, value_name = "WORD", default_value_t = TimeWeight::default())]
     pub(crate) weight: TimeWeight,
+
+    /// What the network only adds to: none, gaussian (the velocity of the Gaussians with the moments of source and target), or
+    /// auto: gaussian where it is better, for correlated columns with ten rows or more for each
+    #[arg(long, value_name = "WORD", default_value_t = Chosen::Auto)]
+    pub(crate) baseline: Chosen,
     /// Widths of the hidden layers
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "64,64,64")]
     pub(crate) hidden: Vec<usize>,
@@ -520,6 +526,35 @@ impl FromStr for Steps {
         match word {
             "auto" => Ok(Self::Auto),
             _ => word.parse().map(Self::Number).map_err(|_| "give a whole number of at least 1, or `auto`"),
+        }
+    }
+}
+
+/// The value of `--baseline`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    /// What is better for the data.
+    Auto,
+    /// This one.
+    Is(Baseline),
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Is(baseline) => baseline.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Chosen {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            _ => word.parse().map(Self::Is).map_err(|_| "give none, gaussian or auto"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use anyhow::bail;
 use comfy_table::{Table, presets};
+use pushforward::closed_form::Baseline;
 use pushforward::data::Standardize;
 use pushforward::{Error, Flow, Simd, SimdLevel, checkpoint};
 use serde_json::{Value, json};
@@ -66,6 +67,7 @@ fn facts(flow: &Flow, bytes: &[u8]) -> pushforward::Result<Value> {
         "path": flow.path().scheduler.to_string(),
         "width": flow.path().width.to_string(),
         "prediction": flow.path().prediction.to_string(),
+        "baseline": flow.baseline().map_or(Baseline::None, |_| Baseline::Gaussian),
         "source": flow.source().to_string(),
         "source_mean": flow.source_units().map(Standardize::mean),
         "source_std": flow.source_units().map(Standardize::std),

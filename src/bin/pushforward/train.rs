@@ -16,7 +16,7 @@ use pushforward::train::{Run, Standardization, Step};
 use pushforward::{AffinePath, Coupling, Error, Flow, Mlp, Rng, Trainer};
 use serde_json::json;
 
-use crate::args::{Common, Start, Steps, TrainArgs};
+use crate::args::{Chosen, Common, Start, Steps, TrainArgs};
 use crate::console::{Interrupt, Interrupted, Usage, warn};
 use crate::course;
 use crate::input::Data;
@@ -205,6 +205,9 @@ fn trainer(args: &TrainArgs, adam: Adam, standardization: Standardization) -> Tr
     };
     if let Some(lr_schedule) = args.lr_schedule {
         trainer = trainer.lr_schedule(lr_schedule);
+    }
+    if let Chosen::Is(baseline) = args.baseline {
+        trainer = trainer.baseline(baseline);
     }
     if let Some(fraction) = args.validation {
         trainer = trainer.validation(fraction);
