@@ -327,7 +327,7 @@ impl<R: Real> BaselineWorker<R> {
         product(self.simd, Rows::new(x, d, d), &self.products[first], Start::Zero, RowsMut::new(along, d, d));
         for (along, rates) in along.chunks_exact_mut(d).zip(self.rates.chunks_exact(d).cycle()) {
             for (along, rate) in along.iter_mut().zip(rates) {
-                *along = *along * *rate;
+                *along *= *rate;
             }
         }
         product(self.simd, Rows::new(along, d, d), &self.products[second], start, RowsMut::new(to, d, d));
@@ -343,7 +343,7 @@ impl<R: Real> BaselineWorker<R> {
             let (point, residual) = (R::from_f64(1.0 / scales.point), R::from_f64(1.0 / scales.residual));
             for ((x, dx), moved) in x_t.iter_mut().zip(dx_t).zip(moved) {
                 *dx = (*dx - *moved) * residual;
-                *x = *x * point;
+                *x *= point;
             }
             *count *= scales.residual * scales.residual;
         }

@@ -68,7 +68,7 @@ impl<R: Real, W: ?Sized> ResidualWorker<R, W> {
     fn answer(&mut self, x: &Tensor<R>, u: &mut Tensor<R>) {
         for (u, scales) in u.as_mut_slice().chunks_exact_mut(x.cols()).zip(self.baseline.scales()) {
             let residual = R::from_f64(scales.residual);
-            u.iter_mut().for_each(|u| *u = *u * residual);
+            u.iter_mut().for_each(|u| *u *= residual);
         }
         self.baseline.add(x.as_slice(), u.as_mut_slice());
     }
@@ -79,7 +79,7 @@ impl<R: Real, W: ?Sized> ResidualWorker<R, W> {
         let rows = d.as_mut_slice().chunks_exact_mut(cols).zip(self.baseline.scales().iter().cycle());
         for (d, scales) in rows {
             let factor = R::from_f64(scales.residual / scales.point);
-            d.iter_mut().for_each(|d| *d = *d * factor);
+            d.iter_mut().for_each(|d| *d *= factor);
         }
     }
 }
