@@ -1,7 +1,7 @@
 //! The tasks of the literature that carry any law to any other, with optimal-transport pairs, beside an oracle.
 //!
 //! `cargo run --release --example transport` is a short run that shows the tables; `-- full` is the whole study, and `-- full N` that
-//! with N seeds (5 by default). Its result stands in the documentation of [`pushforward::coupling`].
+//! with N seeds (5 by default).
 //!
 //! Oracle: fresh rows of the target against fresh rows of the target, so that nothing but luck is better.
 

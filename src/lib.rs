@@ -5,6 +5,11 @@
 //! q is the pushforward of p by psi_1, the flow of u_t: d/dt psi_t(x) = u_t(psi_t(x)), psi_0(x) = x (E1, E2). The
 //! equations are numbered E1, E2, ... in the code and in the README; t = 0 is the source, t = 1 the target.
 //!
+//! # Guide
+//! [`guide`] has pages to read: [flow matching from zero](guide::flow_matching), [what to choose](guide::choosing), [reading an
+//! evaluation](guide::evaluating), [from PyTorch to here](guide::from_pytorch), [the same bits](guide::reproducibility), [where the time
+//! goes](performance), [the format of model files](checkpoint), [limits](guide::limits).
+//!
 //! # Example
 //! ```
 //! use pushforward::{AffinePath, Divergence, Mlp, Rng, Solver, Tensor, Trainer, data::toy};
@@ -41,7 +46,7 @@
 //!
 //! # Limits
 //! Same seed, same bits, on any number of threads. Another SIMD level ([`SimdLevel`]) may change the last bits;
-//! `portable` gives the same on every CPU of the same standard library. Where the time goes: [`performance`].
+//! `portable` gives the same on every CPU of the same standard library. All others: [`guide::limits`].
 
 pub mod audit;
 pub mod autodiff;
@@ -54,6 +59,7 @@ pub mod estimate;
 pub mod field;
 pub mod file;
 pub mod flow;
+pub mod guide;
 pub mod kernel;
 pub mod likelihood;
 pub mod metrics;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rows, lowest first: a module uses modules of lower rows only.
-const ROWS: [&[&str]; 11] = [
+const ROWS: [&[&str]; 12] = [
     &["error", "rng", "estimate"],
     &["kernel", "file"],
     &["tensor"],
@@ -21,6 +21,7 @@ const ROWS: [&[&str]; 11] = [
     &["train"],
     &["audit"],
     &["performance"], // a page of documentation
+    &["guide"],       // pages of documentation
 ];
 
 /// The only top-level module that names the crate `wide`.

@@ -1,7 +1,7 @@
 //! [`Flow::sample_noisy`] and [`Flow::trajectory_noisy`]: samples with noise on the way.
 //!
 //! # Math
-//! dX = (u + (b²/2) grad log p_t) dt + b dW with b_t = beta sqrt(sigma_t) has the laws p_t of the flow (E30); the score follows from
+//! dX = (u + (b²/2) grad log p_t) dt + b dW with b_t = beta sigma_t / sigma_0 has the laws p_t of the flow (E30); the score follows from
 //! the velocity (E16). Steps are those of Euler and Maruyama, whose laws are off by O(h).
 
 use std::ops::Range;
@@ -17,7 +17,7 @@ use super::{Drawn, Flow};
 
 impl Flow {
     /// As [`Flow::sample_rows`] with noise on the way that keeps the marginals: dX = (u + (b²/2) grad log p_t) dt + b dW with
-    /// b_t = beta sqrt(sigma_t), by `steps` steps of Euler and Maruyama. Without noise, beta = 0, it is `euler`. // E30
+    /// b_t = beta sigma_t / sigma_0, by `steps` steps of Euler and Maruyama. Without noise, beta = 0, it is `euler`. // E30
     ///
     /// # Errors
     /// As [`Flow::sample`]; [`Error::Setting`] for a beta that is negative or not finite, and where the score is not known from
