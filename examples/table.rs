@@ -1,8 +1,8 @@
 //! A table with texts, whole numbers and missing cells: from CSV to samples of the same columns, and to scores.
 //!
 //! `cargo run --release --example table`: species, island and sex of penguins are given, their measurements and the year are learnt.
-//! It prints means and standard deviations of the data beside those of 2000 samples: means must agree within a tenth of the standard
-//! deviation, and these within a tenth. Mean log-densities of rows held out and of samples must agree within three standard errors, as the
+//! It prints means and standard deviations of the data beside those of 2000 samples: means must agree within 15 % of the standard
+//! deviation, and these within 15 %. Mean log-densities of rows held out and of samples must agree within three standard errors, as the
 //! model is else too narrow or too wide. `drawn.csv` has the columns of the table in their order, texts as texts and whole numbers whole.
 
 use std::path::Path;
@@ -68,7 +68,7 @@ fn main() -> pushforward::Result<()> {
         let j = layout.table().place(&name)?;
         let [[mean, std], [drawn_mean, drawn_std]] = [moments(&table.values, j), moments(&drawn, j)];
         println!("{name:18} {mean:8.2} ± {std:6.2} {drawn_mean:10.2} ± {drawn_std:6.2}");
-        assert!((drawn_mean - mean).abs() < 0.1 * std && (drawn_std / std - 1.0).abs() < 0.1);
+        assert!((drawn_mean - mean).abs() < 0.15 * std && (drawn_std / std - 1.0).abs() < 0.15);
     }
     let mut found = Vec::new();
     for (name, table) in [("rows held out", &held_out), ("samples", &drawn)] {

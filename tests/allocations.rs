@@ -16,6 +16,7 @@
 use std::alloc::System;
 use std::hint::black_box;
 
+use pushforward::closed_form::GaussianBaseline;
 use pushforward::data::toy;
 use pushforward::field::{ProbeLaw, Probes, Worker};
 use pushforward::nn::Adam;
@@ -130,7 +131,9 @@ fn samplers_allocate_nothing(pools: &[ThreadPool]) {
         let flow = Flow::new(velocity.clone(), AffinePath::default(), Source::Normal);
         let others = AffinePath::default().predicting(Prediction::Target);
         let target = Flow::new(velocity.clone(), others, Source::Normal).with_scheduler(Scheduler::Cosine);
-        for flow in [&flow, &target.unwrap()] {
+        let baseline = GaussianBaseline::fit(&normals(100, 2).cast(), None).unwrap();
+        let baseline = flow.clone().with_baseline(baseline).unwrap();
+        for flow in [&flow, &target.unwrap(), &baseline] {
             for solver in [Solver::midpoint().steps(4), Solver::bosh3().tolerance(1e-2)] {
                 for pool in pools {
                     let mut x = Tensor::<f64>::zeros(ROWS_PER_BLOCK + 20, flow.dim());

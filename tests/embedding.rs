@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
+use pushforward::closed_form::GaussianBaseline;
 use pushforward::data::{ConditionColumn, ConditionKind, Conditions, Standardize, toy};
 use pushforward::field::FnField;
 use pushforward::nn::MlpShape;
@@ -179,7 +180,11 @@ fn involved() -> Flow {
 #[test]
 fn a_sampler_gives_the_bits_of_the_flow() {
     let involved = involved();
-    for flow in [&embedded(), &involved] {
+    let rows: Tensor<f64> = Tensor::from_rows(&[[1.0, 0.5], [-1.0, 0.2], [0.3, -0.9], [0.4, 1.0]]);
+    let velocity = Mlp::new(2, &[16], &mut Rng::from_seed(2)).unwrap();
+    let baseline = Flow::new(velocity, AffinePath::default(), Source::Normal);
+    let baseline = baseline.with_baseline(GaussianBaseline::fit(&rows, None).unwrap()).unwrap();
+    for flow in [&embedded(), &involved, &baseline] {
         for solver in SOLVERS {
             let solver = solver();
             let all = flow.sample_rows::<f64>(0..600, &solver, streams(8)).unwrap();

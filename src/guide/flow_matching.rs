@@ -1,4 +1,4 @@
-//! Flow matching from zero: equations E1 to E30 in the order in which they follow from one another, each with what computes it here.
+//! Flow matching from zero: equations E1 to E30 nearly in the order in which they follow from one another, each with what computes it here.
 //!
 //! t = 0 is the source p, which can be drawn from; t = 1 is the target q, of which rows are known. x has d columns. Everywhere
 //! alpha multiplies the target and sigma the source; a prime is the derivative in t. `pushforward audit` computes what each equation
@@ -91,6 +91,13 @@
 //! exact minimiser of E11 on the training rows, and its flow ends in these rows. That a network is none of its copies is due to its
 //! being smooth, and can be looked at: [`evaluating`](super::evaluating).
 //!
+//! # What a network only adds to
+//! The Gaussian with the covariance of the data has a known velocity, A_t x, by E18. A network may learn the rest alone:
+//! ```text
+//! E29  u_t(x) = A_t x + r_t net(t, x / s_t)                               s_t, r_t: the sizes of X_t, and of what is left of dX_t
+//! ```
+//! [`Trainer::baseline`]; without a word it is taken where columns are correlated enough for it to be better.
+//!
 //! # Densities
 //! Following a row of data back to the source tells how much its neighbourhood was stretched on the way:
 //! ```text
@@ -143,12 +150,12 @@
 //! [`Flow::sample_noisy`], with the score of E16.
 //!
 //! # Not here
-//! E29, a network for what a Gaussian leaves over, and E31, guidance by a classifier, have numbers and are not built.
+//! E31, guidance by a classifier, has a number and is not built.
 //!
 //! # Source
 //! E1 to E17, E27, E30, and the order of this page: Lipman et al. 2024, arXiv:2412.06264, and 2023, arXiv:2210.02747. E21: Chen et al. 2018,
 //! arXiv:1806.07366. E22: Grathwohl et al. 2019, arXiv:1810.01367. E25, E26, E28: Tong et al. 2024, arXiv:2302.00482; Liu et al. 2023,
-//! arXiv:2209.03003. E18 to E20 are derived where they are computed.
+//! arXiv:2209.03003. E18 to E20 and E29 are derived where they are computed.
 //!
 //! [`AffinePath::sample`]: crate::AffinePath::sample
 //! [`Coupling`]: crate::Coupling
@@ -165,5 +172,6 @@
 //! [`Scheduler`]: crate::Scheduler
 //! [`Solver::solve`]: crate::Solver::solve
 //! [`Trainer`]: crate::Trainer
+//! [`Trainer::baseline`]: crate::Trainer::baseline
 //! [`Trainer::conditions`]: crate::Trainer::conditions
 //! [`VectorField`]: crate::VectorField

@@ -48,6 +48,7 @@
 //! | sbi | here |
 //! |---|---|
 //! | `FMPE(prior).append_simulations(theta, x).train()` | [`Trainer::conditions`](crate::Trainer::conditions) with x, [`Trainer::fit`] on theta: `examples/posterior.rs` |
+//! | `gaussian_baseline=True` | [`Trainer::baseline`](crate::Trainer::baseline), with the whole covariance |
 //! | `posterior.sample((n,), x=x_o)`, `posterior.log_prob(theta, x=x_o)` | [`Flow::given`](crate::Flow::given) with x_o for each row, [`Flow::sample`], [`Flow::log_density`] |
 //!
 //! # What is the other way round
@@ -65,7 +66,7 @@
 //! network: x, then t (raw) or sin(w_k t) .. cos(w_k t) (fourier:K) -> layers, `activation` between them, none after the last -> u
 //! z' = network(t, z)        from t = 0, z ~ N(0, I)        x = mean + std z
 //! ```
-//! Networks that come back are the same to the bit; PyTorch's samples of an exported one were off by less than 1e-4, f32 beside f64.
+//! A model with a Gaussian baseline (`pushforward info` tells) is more than its network: train what is to go to PyTorch with `--baseline none`. Networks that come back are the same to the bit; PyTorch's samples of an exported one were off by less than 1e-4, f32 beside f64.
 //! A network that was trained with PyTorch so gets everything here: solvers, densities, metrics, the audit.
 //!
 //! # The same in one page
