@@ -43,8 +43,8 @@ pub(crate) fn run(args: &EncodeArgs, common: &Common) -> anyhow::Result<()> {
     }
     common.say(format_args!("{} rows in {seconds:.2} s, {:.1} NFE a row", stats.rows, stats.nfe));
     let check = args.check.then(|| done.trip.report(&solver));
-    if let Some(check) = &check {
-        common.say(format_args!("there and back again: {check}"));
+    if args.check {
+        common.say(format_args!("there and back again: {}", done.trip.in_words()));
     }
     common.print_json(&json!({
         "rows": stats.rows,
@@ -96,6 +96,12 @@ impl RoundTrip {
                 self.scaled = self.scaled.max(off_std / (1.0 + ((a - mean[j]) / std[j]).abs()));
             }
         }
+    }
+
+    fn in_words(&self) -> String {
+        let (most, std) = (self.largest, self.largest_std);
+        let mean = (self.squares_std / self.numbers).sqrt();
+        format!("off by at most {most:.1e} ({std:.1e} standard deviations, {mean:.1e} as a root mean square)")
     }
 
     /// In the units of the data and in standard deviations; `scaled` is to be held against ten tolerances.
