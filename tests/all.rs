@@ -15,6 +15,7 @@ mod evaluate;
 mod files;
 mod gaussian_flow;
 mod golden;
+mod golden_coupling;
 mod golden_density;
 mod gradients;
 mod layers;

@@ -1,15 +1,18 @@
-//! Claims about guidance: E27.
+//! Claims about guidance: E27, E31.
 //!
 //! Two Gaussian targets N(m_0, S) and N(m_1, S) with the same S have velocities that differ by the means alone (E18), and linearly:
 //! so the guided field is that of N((1 - w) m_0 + w m_1, S), whose flow and density are known.
+//!
+//! With a Gaussian target N(0, S) and y = c·X_1 + e, e ~ N(0, v), the likelihood p_t(y | x) is Gaussian too, and the velocity that
+//! its gradient makes of that of N(0, S) must be that of the posterior N(S c y / V, S - S c cᵀ S / V), V = cᵀ S c + v.
 
 use crate::closed_form::GaussianFlow;
 use crate::error::Result;
-use crate::field::{DifferentiableField, Guided};
+use crate::field::{DifferentiableField, FnField, Guided, VectorField as _};
 use crate::kernel::Real;
 use crate::likelihood::{Divergence, log_density};
 use crate::ode::Solver;
-use crate::path::AffinePath;
+use crate::path::{AffinePath, Coefficients, Scheduler, Steered, Transform, Transformed};
 use crate::rng::{Purpose, Rng};
 use crate::source::Source;
 use crate::tensor::Tensor;
@@ -19,6 +22,9 @@ use super::rounded::Rounded;
 
 const GUIDED: Place =
     Place::of("src/field/guided.rs", include_str!("../field/guided.rs"), "pub struct Guided");
+
+const STEERED: Place =
+    Place::of("src/path/change.rs", include_str!("../path/change.rs"), "impl Transform for Steered");
 
 const SEED: u64 = 27;
 const ROWS: usize = 256;
@@ -49,6 +55,19 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             |real| match real {
                 Precision::F32 => density::<f32>(|w, field| guided(w, field)),
                 Precision::F64 => density::<f64>(|w, field| guided(w, field)),
+            },
+        ),
+        Claim::new(
+            "E31",
+            "u_t(x | y) = u_t(x) + k_t ∇_x log p_t(y | x)",
+            "the velocity that a Gaussian likelihood makes of a Gaussian's against that of the posterior, at 256 points",
+            STEERED,
+            |real| {
+                let steered = |scheduler| Steered { scheduler };
+                match real {
+                    Precision::F32 => posterior::<f32, _>(steered, gradient),
+                    Precision::F64 => posterior::<f64, _>(steered, gradient),
+                }
             },
         ),
     ]
@@ -142,11 +161,68 @@ fn density<R: Real>(make: impl Fn(f64, (Pair<'_, R>, Ask<'_, R>)) -> Result<()>)
     Ok(Finding::new(worst, bound, "1000 tolerances of dopri5: there, back, and of the line through two rows"))
 }
 
+/// c, the variance of e, and y. // E31
+const SEEN: [f64; 2] = [1.0, -0.5];
+const VARIANCE: f64 = 0.3;
+const Y: f64 = 1.4;
+/// S, whose axes are those of x.
+const WIDTHS: [f64; 2] = [1.5, 0.4];
+
+/// grad_x log p_t(y | x), with X_1 | x ~ N(alpha S x / S_t, S sigma² / S_t) and S_t = alpha² S + sigma². // E31
+fn gradient(c: Coefficients, x: &[f64], g: &mut [f64]) {
+    let mut error = Y;
+    let mut variance = VARIANCE;
+    for j in 0..2 {
+        let s_t = c.alpha * c.alpha * WIDTHS[j] + c.sigma * c.sigma;
+        g[j] = SEEN[j] * c.alpha * WIDTHS[j] / s_t; // of the mean of c·X_1 along x_j
+        error -= g[j] * x[j];
+        variance += SEEN[j] * SEEN[j] * WIDTHS[j] * c.sigma * c.sigma / s_t;
+    }
+    g.iter_mut().for_each(|g| *g *= error / variance);
+}
+
+/// That the steered velocity is that of the posterior. // E31
+fn posterior<R: Real, T: Transform>(
+    steer: impl Fn(Scheduler) -> T,
+    gradient: fn(Coefficients, &[f64], &mut [f64]),
+) -> Result<Finding> {
+    let covariance =
+        |of: &dyn Fn(usize, usize) -> f64| Tensor::from_rows(&[[of(0, 0), of(0, 1)], [of(1, 0), of(1, 1)]]);
+    let prior = covariance(&|i, j| if i == j { WIDTHS[i] } else { 0.0 });
+    let total = VARIANCE + (0..2).map(|j| SEEN[j] * SEEN[j] * WIDTHS[j]).sum::<f64>(); // V
+    let gain = [0, 1].map(|j| WIDTHS[j] * SEEN[j]); // S c
+    let narrowed = covariance(&|i, j| prior.row(i)[j] - gain[i] * gain[j] / total);
+    let prior = GaussianFlow::new(&[0.0; 2], &prior)?;
+    let exact = GaussianFlow::new(&gain.map(|gain| gain * Y / total), &narrowed)?;
+    let x = rows::<R>();
+    let mut stream = Rng::from_seed(SEED).fork(Purpose::Batch).stream(0);
+    // From where a gradient is read at its own time on, and before sigma' of some is large.
+    let t: Vec<R> = (0..ROWS).map(|_| R::from_f64(0.05 + 0.9 * stream.uniform())).collect();
+    let mut worst = 0.0;
+    for scheduler in [Scheduler::CondOt, Scheduler::Cosine, Scheduler::LinearVp] {
+        let path = AffinePath::new(scheduler);
+        let of_prior = prior.velocity(path);
+        let log_likelihood =
+            FnField::new(2, |t: f64, x: &[f64], g: &mut [f64]| gradient(scheduler.coefficients(t), x, g));
+        let (velocity, log_likelihood) = (Rounded(&of_prior), Rounded(&log_likelihood));
+        let term = Transformed::new(&log_likelihood, steer(scheduler));
+        let (mut found, mut wanted) = (Tensor::<R>::zeros(ROWS, 2), Tensor::<R>::zeros(ROWS, 2));
+        Guided::by(&velocity, &term, 1.0).eval(&t, &x, &mut found)?;
+        Rounded(&exact.velocity(path)).eval(&t, &x, &mut wanted)?;
+        for (found, wanted) in found.as_slice().iter().zip(wanted.as_slice()) {
+            worst = larger(worst, (found.to_f64() - wanted.to_f64()).abs());
+        }
+    }
+    let bound = 1000.0 * R::ROUNDOFF;
+    Ok(Finding::new(worst, bound, "1000 roundings: k_t reaches 19, and what it is multiplied with some 3"))
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::Fault;
     use super::*;
     use crate::field::{DifferentialWorker, VectorField, Worker};
+    use crate::path::Terms;
 
     /// a u(∅) + b u(y), with a divergence of other shares.
     struct Wrong<'a, R> {
@@ -232,8 +308,41 @@ pub(super) mod tests {
         }
     }
 
+    /// The claim with another k_t.
+    fn with_factor(what: &'static str, factor: fn(Coefficients) -> f64) -> Fault {
+        struct Factor(Scheduler, fn(Coefficients) -> f64);
+        impl Transform for Factor {
+            fn terms(&self, t: f64) -> Result<Terms> {
+                let of_field = (self.1)(self.0.coefficients(t));
+                Ok(Terms { of_x: 0.0, of_field, t, of_place: 1.0 })
+            }
+        }
+        Fault::new("E31", what, move || posterior::<f64, _>(|scheduler| Factor(scheduler, factor), gradient))
+    }
+
+    /// The claim with another gradient.
+    fn with_gradient(what: &'static str, gradient: fn(Coefficients, &[f64], &mut [f64])) -> Fault {
+        Fault::new("E31", what, move || posterior::<f64, _>(|scheduler| Steered { scheduler }, gradient))
+    }
+
     pub(crate) fn faults() -> Vec<Fault> {
         vec![
+            with_factor("the sign of k_t", |c| -c.determinant() * c.sigma / c.alpha),
+            with_factor("k_t without 1 / alpha", |c| c.determinant() * c.sigma),
+            with_factor("k_t without sigma'", |c| c.d_alpha * c.sigma * c.sigma / c.alpha),
+            with_factor("alpha and sigma swapped", |c| c.determinant() * c.alpha / c.sigma),
+            with_gradient("the likelihood of the target at x, not of what x tells of it", |_, x, g| {
+                let error = Y - SEEN[0] * x[0] - SEEN[1] * x[1];
+                (0..2).for_each(|j| g[j] = SEEN[j] * error / VARIANCE);
+            }),
+            with_gradient("a likelihood without what x leaves open", |c, x, g| {
+                gradient(c, x, g);
+                let left = |j: usize| {
+                    SEEN[j] * SEEN[j] * WIDTHS[j] * c.sigma * c.sigma
+                        / (c.alpha * c.alpha * WIDTHS[j] + c.sigma * c.sigma)
+                };
+                g.iter_mut().for_each(|g| *g *= (VARIANCE + left(0) + left(1)) / VARIANCE);
+            }),
             with("E27", "w and 1 - w swapped", |w| [w, 1.0 - w], RIGHT),
             with("E27", "u(∅) as a whole beside w u(y)", |w| [1.0, w], RIGHT),
             with("E27", "(1 + w) u(y) - w u(∅), the other convention", |w| [-w, 1.0 + w], RIGHT),

@@ -1,4 +1,4 @@
-//! [`Predicted`], [`Rescheduled`] and [`Diffused`]: what a path makes of a network's answer.
+//! [`Predicted`], [`Rescheduled`], [`Diffused`] and [`Steered`]: what a path makes of a network's answer.
 //!
 //! # Math
 //! A prediction becomes a velocity by E15. A field that was trained with the scheduler (alpha, sigma) becomes that of another
@@ -15,6 +15,9 @@
 //! With half the score added (E30), u + (b²/2) grad log p_t is the drift of an equation with noise b dW that has the same
 //! marginals; the score comes from the velocity (E16), and b_t = beta sigma_t / sigma_0 dies out at the target, where the
 //! score may be infinite, as fast as the path narrows: fixed steps would blur narrow data with more.
+//!
+//! The gradient of a likelihood moves a velocity by k_t grad_x log p_t(y | x), k_t = (alpha' sigma - sigma' alpha) sigma / alpha (E31): by
+//! E16 that is what a change of the score by this gradient means for the velocity.
 //!
 //! # Limits
 //! Some of these fields have a limit at an end that their formula does not give: a prediction of the target is divided by sigma, one
@@ -127,6 +130,25 @@ impl Transform for Diffused {
         }
         let score = Prediction::Velocity.score(c)?;
         Ok(Terms { of_x: half * score.of_x, of_field: 1.0 + half * score.of_y, t, of_place: 1.0 })
+    }
+}
+
+/// Scales the gradient of a likelihood to what it adds to the velocity: k_t grad_x log p_t(y | x), for a Gaussian source that is
+/// independent of the target. The field that is transformed says grad_x log p_t(y | x); it is joined with the velocity by
+/// [`Guided::by`](crate::field::Guided::by). // E31
+///
+/// At t = 0, where alpha = 0 and X_0 says nothing of y, the product has a limit: it is read at [`END`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Steered {
+    /// The scheduler of the velocity.
+    pub scheduler: Scheduler,
+}
+
+impl Transform for Steered {
+    fn terms(&self, t: f64) -> Result<Terms> {
+        let t = self.scheduler.before_infinite_rate(t.max(END));
+        let c = self.scheduler.coefficients(t);
+        Ok(Terms { of_x: 0.0, of_field: c.determinant() * c.sigma / c.alpha, t, of_place: 1.0 })
     }
 }
 

@@ -21,7 +21,7 @@ mod scheduler;
 mod transform;
 mod width;
 
-pub use change::{Diffused, Predicted, Rescheduled};
+pub use change::{Diffused, Predicted, Rescheduled, Steered};
 pub use prediction::{Linear, Prediction};
 pub use scheduler::{Coefficients, END, Scheduler};
 pub use transform::{Terms, Transform, Transformed};
