@@ -53,7 +53,7 @@ fn main() -> pushforward::Result<()> {
     flow.save("penguins.pf")?;
 
     let (rows, streams) = (0..2000, rng.fork(Purpose::Source));
-    let given = flow.draw_conditions(rows.clone(), streams); // those of training rows: as often as in the table
+    let given = flow.draw_conditions(rows.clone(), streams)?; // those of training rows: as often as in the table
     let numbers = flow.sample_rows::<f64>(rows, &Solver::dopri5(), streams)?.x;
     let drawn = layout.join(&layout.data().decode(&numbers)?, given.as_ref())?;
     let shape = Shape::Matrix { rows: Some(drawn.rows()), cols: drawn.cols() };

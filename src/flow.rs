@@ -338,7 +338,8 @@ impl Flow {
     /// The same flow along the path of another scheduler: the same source, target and psi_1, another way between. // E17
     ///
     /// # Errors
-    /// [`Error::Setting`] if it was trained on a path with noise on the way, if the source of the new one is not N(0, I), or if
+    /// [`Error::Setting`] if its numbers are out of range, if the model was trained on a path with noise on the way, if the source of
+    /// the new one is not N(0, I), or if
     /// its path does not start and end where that of [`Flow::scheduler`] does: one that keeps some of the target at t = 0 (`vp`),
     /// or some of the source at t = 1 (`condot-min`), has another psi_1 than one that does not.
     pub fn with_scheduler(self, scheduler: Scheduler) -> Result<Self> {
@@ -352,6 +353,7 @@ impl Flow {
         if scheduler.source_std() > 1.0 || scheduler.source_std() < 1.0 {
             return refused("its source is not N(0, I): take any other one");
         }
+        scheduler.check()?;
         if !scheduler.ends_as(self.scheduler()) {
             return refused(
                 "at t = 0 or t = 1 its path is not where that of the model is, and the samples would differ: take another one, or train with it",
@@ -593,7 +595,7 @@ impl Flow {
             });
         }
         self.source.check_drawn()?;
-        let mut x_0 = Tensor::zeros(rows.len(), self.velocity.shape().dim);
+        let mut x_0 = Tensor::try_zeros(rows.len(), self.velocity.shape().dim)?;
         self.source.fill(&streams, rows.start, &mut x_0);
         Ok(x_0)
     }
@@ -674,7 +676,8 @@ impl Flow {
     /// Writes the flow to a file, which is replaced only once the new one is complete.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written, [`Error::Setting`] if the names of its columns fill more than 64 MiB.
+    /// [`Error::Io`] if it cannot be written, [`Error::Setting`] if the names of its columns fill more than 64 MiB, for a path that
+    /// [`AffinePath::check`] refuses, and for a source of data without its units.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.contents()?.write(path.as_ref())
     }
@@ -699,14 +702,22 @@ impl Flow {
     /// The bytes of the file that [`Flow::save`] writes.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the names of its columns fill more than 64 MiB.
+    /// [`Error::Setting`] as in [`Flow::save`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         Ok(self.contents()?.to_bytes())
     }
 
     fn contents(&self) -> Result<Contents<'_>> {
+        self.check_kept()?;
         let contents = Contents::new(Kind::Model).fields("model", &self.stored())?;
         Ok(contents.numbers("parameters", self.velocity.parameters()))
+    }
+
+    /// Refuses what could be written and not be read again.
+    fn check_kept(&self) -> Result<()> {
+        self.path.check()?;
+        // The rows of data come in units.
+        if self.source_units.is_none() { self.source.check_drawn() } else { Ok(()) }
     }
 
     fn stored(&self) -> Stored {
@@ -736,20 +747,17 @@ impl Flow {
     fn build(stored: Stored, parameters: Vec<f32>) -> Result<Self> {
         let Stored { shape, path, source, source_units, standardize, baseline, .. } = stored;
         let Stored { header, layout, conditional, record, .. } = stored;
-        path.check()?;
         let velocity = Mlp::from_parameters(shape, parameters)?;
         let flow = Self::new(velocity, path, source).with_standardize(standardize)?.with_header(header)?;
         let flow = match source_units {
             Some(units) => flow.with_source_units(units)?,
-            None => {
-                source.check_drawn()?; // data have units
-                flow
-            }
+            None => flow,
         };
         let flow = match baseline {
             Some(baseline) => flow.with_baseline(baseline)?,
             None => flow,
         };
+        flow.check_kept()?;
         let flow = match conditional {
             Some(conditional) => flow.with_conditional(conditional)?,
             None => flow,

@@ -25,9 +25,39 @@ pub struct Tensor<R: Real = f32> {
 
 impl<R: Real> Tensor<R> {
     /// A matrix of zeros.
+    ///
+    /// # Panics
+    /// If so many numbers have no place in memory: where the sizes come from elsewhere, take [`Tensor::try_zeros`].
     #[must_use]
     pub fn zeros(rows: usize, cols: usize) -> Self {
-        Self { data: vec![R::ZERO; rows * cols], rows, cols }
+        let numbers = rows.checked_mul(cols);
+        assert!(numbers.is_some(), "a matrix of {rows} x {cols} numbers, more than can be counted");
+        Self { data: vec![R::ZERO; numbers.unwrap_or_default()], rows, cols }
+    }
+
+    /// A matrix of zeros, if there is memory for it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the system gives none for so many numbers.
+    ///
+    /// # Example
+    /// ```
+    /// use pushforward::Tensor;
+    ///
+    /// assert_eq!(Tensor::<f32>::try_zeros(3, 2)?.rows(), 3);
+    /// assert!(Tensor::<f32>::try_zeros(usize::MAX, 2).is_err());
+    /// # Ok::<(), pushforward::Error>(())
+    /// ```
+    pub fn try_zeros(rows: usize, cols: usize) -> Result<Self> {
+        let mut data = Vec::new();
+        let numbers = rows.checked_mul(cols).filter(|&numbers| data.try_reserve_exact(numbers).is_ok());
+        let numbers = numbers.ok_or_else(|| Error::Setting {
+            name: "rows",
+            value: format!("{rows} of {cols} numbers"),
+            remedy: "there is no memory for so many: ask for fewer at once, part by part",
+        })?;
+        data.resize(numbers, R::ZERO);
+        Ok(Self { data, rows, cols })
     }
 
     /// Takes `data`, the rows one after the other.
@@ -95,7 +125,7 @@ impl<R: Real> Tensor<R> {
     /// Copies rows `range` into a matrix of their own.
     ///
     /// # Panics
-    /// If the range reaches past the last row.
+    /// If the range is no range (its start after its end), or reaches past the last row.
     #[must_use]
     pub fn slice_rows(&self, range: std::ops::Range<usize>) -> Self {
         Self {
@@ -117,8 +147,13 @@ impl<R: Real> Tensor<R> {
     /// x.resize_rows(2);
     /// assert_eq!(x.as_slice(), [1.0, 0.0]);
     /// ```
+    ///
+    /// # Panics
+    /// As [`Tensor::zeros`].
     pub fn resize_rows(&mut self, rows: usize) {
-        self.data.resize(rows * self.cols, R::ZERO);
+        let numbers = rows.checked_mul(self.cols);
+        assert!(numbers.is_some(), "a matrix of {rows} x {} numbers, more than can be counted", self.cols);
+        self.data.resize(numbers.unwrap_or_default(), R::ZERO);
         self.rows = rows;
     }
 

@@ -361,7 +361,7 @@ impl Trainer {
     /// [`Source::Data`], in units of its own ([`Standardize::fit_source`]).
     ///
     /// # Errors
-    /// As [`Trainer::start`]; [`Error::Dimension`] if x_0 has other columns, or for [`Coupling::Paired`] other rows.
+    /// As [`Trainer::start`]; [`Error::Dimension`] if x_0 has no rows, other columns, or for [`Coupling::Paired`] other rows.
     pub fn start_from<R: Real>(
         self,
         velocity: Mlp,
@@ -427,6 +427,10 @@ impl Trainer {
         }
         let mut z_0 = None;
         if let Some(x_0) = x_0 {
+            if x_0.rows() == 0 {
+                let remedy = "give the rows that samples start from";
+                return Err(Error::Dimension { what: "rows of the source", expected: 1, found: 0, remedy });
+            }
             let units = match self.standardization {
                 Standardization::On => Standardize::fit_source(&x_0, flow.standardize())?,
                 Standardization::Off => Standardize::identity(x_0.cols()),
@@ -488,7 +492,7 @@ impl Trainer {
                 split.as_ref().map_or_else(|| values.clone(), |split| gather(values, &split.trained));
             pairs.pairing.matched = Some(matched(fitted, &values, 0.0)?);
             // From a batch that no step uses.
-            let weight = pairs.pairing.weigh(&z_1, &mut pairs.streams.stream(u64::MAX));
+            let weight = pairs.pairing.weigh(&z_1, &mut pairs.streams.stream(u64::MAX))?;
             condition_weight = (weight > 0.0).then_some(weight);
         }
         let validation = match (&split, held) {

@@ -1,6 +1,7 @@
 //! Every test that needs no process of its own, compiled and linked once: a test binary each would be forty links of the
 //! whole crate. `allocations` counts what every thread of its process allocates, `memory` reads its process's peak: they stand alone.
 
+mod any_input;
 mod audit;
 mod baseline;
 mod cli;

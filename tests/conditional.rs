@@ -148,13 +148,13 @@ fn rows_keep_their_conditions_in_parts_and_from_a_file() {
         let part = again.sample_rows::<f32>(200..300, &solver, streams).unwrap().x;
         assert_eq!(whole.slice_rows(200..300), part);
         // Row by row, what was drawn for them is what they get when it is given.
-        let drawn = flow.draw_conditions(200..300, streams).unwrap();
+        let drawn = flow.draw_conditions(200..300, streams).unwrap().unwrap();
         let given =
             flow.given(&drawn, 1.0).unwrap().sample_rows::<f32>(200..300, &solver, streams).unwrap().x;
         assert_eq!(given, part);
     }
     // There and back again: 100 rows, each with its own condition both ways.
-    let (solver, drawn) = (Solver::dopri5(), flow.draw_conditions(200..300, streams).unwrap());
+    let (solver, drawn) = (Solver::dopri5(), flow.draw_conditions(200..300, streams).unwrap().unwrap());
     let bound = flow.given(&drawn, 1.0).unwrap();
     let x_1 = bound.sample_rows::<f32>(200..300, &solver, streams).unwrap().x;
     let x_0 = bound.encode(&x_1, &solver).unwrap().x_0;

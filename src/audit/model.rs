@@ -200,7 +200,7 @@ fn mass_claim(flow: &Flow) -> Claim<'_> {
     Claim::new(id, equation, what, MASS, move |real| {
         // One condition for all rows: that of the first sample.
         let n = nodes(d);
-        let of_one = match flow.draw_conditions(0..1, conditions()) {
+        let of_one = match flow.draw_conditions(0..1, conditions())? {
             None => flow.clone(),
             Some(one) => flow.given(&Tensor::from_vec(one.as_slice().repeat(n), n, one.cols())?, 1.0)?,
         };
@@ -257,7 +257,7 @@ fn conditions() -> Streams {
 
 /// The flow for so many rows: with conditions, if it has them.
 fn with_rows(flow: &Flow, rows: usize) -> Result<Flow> {
-    match flow.draw_conditions(0..rows, conditions()) {
+    match flow.draw_conditions(0..rows, conditions())? {
         None => Ok(flow.clone()),
         Some(drawn) => flow.given(&drawn, 1.0),
     }
@@ -298,7 +298,7 @@ fn points<R: Real>(d: usize) -> Result<PathSample<R>> {
 fn gradient<R: Real>(flow: &Flow, network: &Mlp<R>) -> Result<Finding> {
     let (path, weight) = (flow.path(), flow.record().map_or(TimeWeight::None, |record| record.weight));
     let sample = on_path::<R>(path, network.dim())?;
-    let given = match (flow.conditions(), flow.draw_conditions(0..ROWS, conditions())) {
+    let given = match (flow.conditions(), flow.draw_conditions(0..ROWS, conditions())?) {
         (Some(conditions), Some(drawn)) => Some(conditions.encode(&drawn)?.cast::<R>()),
         _ => None,
     };

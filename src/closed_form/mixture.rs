@@ -136,6 +136,9 @@ impl MixtureFlow {
     }
 
     /// Draws n rows of the target, [n, d]; row i depends on the seed and on i only.
+    ///
+    /// # Panics
+    /// As [`Tensor::zeros`], for more rows than memory has a place for.
     #[must_use]
     pub fn sample(&self, n: usize, rng: &mut Rng) -> Tensor<f64> {
         let streams = rng.fork(Purpose::Data);

@@ -19,7 +19,7 @@ const NEIGHBOURS: usize = 4;
 /// Rows of one task of a pass over all pairs.
 pub(super) const ROWS_PER_TASK: usize = 128;
 /// Most rows: more would take days.
-const MOST_ROWS: usize = 1 << 24;
+pub(super) const MOST_ROWS: usize = 1 << 24;
 
 /// Both sides of a problem in the same unit, and that unit.
 pub(super) struct Sides {

@@ -8,8 +8,9 @@
 //! # Shapes
 //! Pairs: x_0 [N, d] and N numbers of target rows.
 
+use super::cloud::MOST_ROWS;
 use super::{Coupling, Matched};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::{Real, Simd};
 use crate::rng::Stream;
 use crate::source::Source;
@@ -46,11 +47,10 @@ impl<R: Real> Pairing<R> {
     /// Draws one coupling batch. The same stream gives the same pairs.
     ///
     /// # Errors
-    /// As [`Coupling::join`].
-    ///
-    /// # Panics
-    /// If a table has no rows, or the source's table is shorter than the target's with `paired`.
+    /// As [`Coupling::join`]; [`Error::Dimension`] if a table has no rows, or more are to be paired than 16,777,216, if the source's has other columns than the target's, or with
+    /// `paired` fewer rows, and if there are not conditions for all rows of the target.
     pub fn draw(&self, x_1: &Tensor<R>, stream: &mut Stream) -> Result<Pairs<R>> {
+        self.check(x_1)?;
         let Pairs { x_0, rows } = self.draw_apart(x_1, stream);
         if matches!(self.coupling, Coupling::Independent | Coupling::Paired) {
             return Ok(Pairs { x_0, rows });
@@ -82,18 +82,50 @@ impl<R: Real> Pairing<R> {
         Pairs { x_0, rows }
     }
 
+    /// Looks for tables that do not fit.
+    fn check(&self, x_1: &Tensor<R>) -> Result<()> {
+        let at_least = |what, expected: usize, found: usize| {
+            if found >= expected {
+                return Ok(());
+            }
+            let remedy = "give rows of both sides, and what belongs to each of them";
+            Err(Error::Dimension { what, expected, found, remedy })
+        };
+        if self.size > MOST_ROWS {
+            let remedy = "pair at most so many rows at once";
+            return Err(Error::Dimension {
+                what: "rows to pair",
+                expected: MOST_ROWS,
+                found: self.size,
+                remedy,
+            });
+        }
+        at_least("rows of the target", 1, x_1.rows())?;
+        if let Some(x_0) = &self.x_0 {
+            x_0.check_cols("columns of the source", x_1.cols(), "they must be those of the target")?;
+            let paired = self.coupling == Coupling::Paired;
+            at_least("rows of the source", if paired { x_1.rows() } else { 1 }, x_0.rows())?;
+        }
+        if let Some(Matched { categories, numbers, .. }) = &self.matched {
+            at_least("categories of the conditions", x_1.rows(), categories.len())?;
+            at_least("rows of the conditions", x_1.rows(), numbers.rows())?;
+        }
+        Ok(())
+    }
+
     /// Finds the weight of the numbers among the conditions from one coupling batch, and takes it; 0 if there are none.
     ///
-    /// # Panics
+    /// # Errors
     /// As [`Pairing::draw`].
-    pub fn weigh(&mut self, x_1: &Tensor<R>, stream: &mut Stream) -> f64 {
+    pub fn weigh(&mut self, x_1: &Tensor<R>, stream: &mut Stream) -> Result<f64> {
+        self.check(x_1)?;
         let Pairs { x_0, mut rows } = self.draw_apart(x_1, stream);
         rows.truncate(MOST_WEIGHED);
         let weight = self.matched.as_ref().map_or(0.0, |matched| matched.find_weight(&x_0, x_1, &rows));
         if let Some(matched) = &mut self.matched {
             matched.weight = weight;
         }
-        weight
+        Ok(weight)
     }
 }
 

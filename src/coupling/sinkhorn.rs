@@ -50,6 +50,12 @@ const MOST_KERNELS: usize = 50;
 const RISE: [usize; 3] = [LOOK, 2 * LOOK, 5 * LOOK];
 /// A scaling beyond this is taken into the potentials at once.
 const LARGEST_SCALING: f64 = 1e100;
+/// The least marginal error that can be asked for.
+const LEAST_TOLERANCE: f64 = 1e-12;
+/// The most iterations that can be asked for.
+const MOST_ITERATIONS: usize = 1_000_000;
+/// Squared distances below this share of `reg` change no bit of a plan.
+const NEGLIGIBLE: f64 = 1e-300;
 /// The rounding of an exponent that is tolerated: a share of P.
 const EXPONENT_ROUNDING: f64 = 1e-4;
 
@@ -58,9 +64,9 @@ const EXPONENT_ROUNDING: f64 = 1e-4;
 pub struct Sinkhorn {
     /// The weight of the entropy, in units of a squared distance.
     pub reg: f64,
-    /// The marginal error: sum of |column sum - 1| over n.
+    /// The marginal error: sum of |column sum - 1| over n. From 1e-12 to 1.
     pub tolerance: f64,
-    /// Iterations after which the plan counts as not converged.
+    /// Iterations after which the plan counts as not converged, from 1 to 1,000,000.
     pub max_iterations: usize,
 }
 
@@ -93,7 +99,7 @@ impl Sinkhorn {
     /// # Errors
     /// [`Error::Dimension`] if the shapes differ; [`Error::NotFinite`] if a number is NaN or infinite; [`Error::Setting`] if `reg` is not
     /// above 0, so small beside the squared distances that f64 cannot tell the plan from a permutation, or not
-    /// converged after `max_iterations`.
+    /// converged after `max_iterations`; and for a tolerance or a number of iterations out of range.
     ///
     /// # Example
     /// ```
@@ -108,12 +114,23 @@ impl Sinkhorn {
     /// ```
     pub fn solve<R: Real>(self, simd: Simd, a: &Tensor<R>, b: &Tensor<R>) -> Result<Plan> {
         super::Coupling::Sinkhorn { reg: self.reg }.check()?;
+        if !(LEAST_TOLERANCE..=1.0).contains(&self.tolerance) {
+            let remedy = "give a marginal error from 1e-12, which rounding may leave, to 1";
+            return Err(Error::Setting { name: "tolerance", value: self.tolerance.to_string(), remedy });
+        }
+        if !(1..=MOST_ITERATIONS).contains(&self.max_iterations) {
+            let (value, remedy) = (self.max_iterations.to_string(), "give a number from 1 to 1000000");
+            return Err(Error::Setting { name: "max_iterations", value, remedy });
+        }
         let sides = Sides::new(a, b)?;
         let level = Level { simd, a: &sides.a.cloud, b: &sides.b.cloud };
         let (mut g, _) = level.exact(ROUNDS);
         let mut f = level.a.transform(simd, level.b, &g);
         // The exponent is `rate` times (f + g + a·b) in the units of the clouds.
         let rate = 2.0 * sides.unit * sides.unit / self.reg;
+        if rate < NEGLIGIBLE {
+            return self.independent(level.a.n);
+        }
         let size =
             g[..level.b.n].iter().fold(largest_norm(level.a) * largest_norm(level.b), |m, g| m.max(g.abs()));
         let rounding = rate * size * 16.0 * f64::EPSILON;
@@ -141,6 +158,28 @@ impl Sinkhorn {
         let mut scaling = Scaling::new(&kernel);
         scaling.fill_rows();
         Err(self.unconverged(scaling.marginal_error(), spent))
+    }
+
+    /// The plan of distances that are nothing beside `reg`: every pair alike.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "fewer than 2^24 rows")]
+    fn independent(&self, n: usize) -> Result<Plan> {
+        let potential = -0.5 * self.reg * (n.max(1) as f64).ln();
+        if !potential.is_finite() {
+            return Err(Error::Setting {
+                name: "reg",
+                value: self.reg.to_string(),
+                remedy: "lower it, or take the coupling `independent`, its limit",
+            });
+        }
+        Ok(Plan {
+            f: vec![potential; n],
+            g: vec![potential; n],
+            marginal_error: 0.0,
+            iterations: 0,
+            first: (0..=n).map(|i| i * n).collect(),
+            columns: (0..n).flat_map(|_| 0..n as u32).collect(),
+            weights: vec![1.0 / n as f64; n * n],
+        })
     }
 
     fn refuse(&self, what: String) -> Error {
@@ -247,7 +286,7 @@ impl Kernel {
                     );
                     let bound = lowest - f[i];
                     for (block, _) in blocks.iter().enumerate().filter(|(_, most)| **most >= bound) {
-                        for j in block * SCORE_BLOCK..(block + 1) * SCORE_BLOCK {
+                        for j in block * SCORE_BLOCK..n.min((block + 1) * SCORE_BLOCK) {
                             if all[j] >= bound {
                                 columns.push(j as u32);
                                 values.push((rate * (all[j] + f[i])).exp());
@@ -483,6 +522,21 @@ mod tests {
     }
 
     #[test]
+    fn distances_that_are_nothing_beside_reg_leave_rows_independent() {
+        let zeros = Tensor::<f64>::zeros(3, 2);
+        let tiny = Tensor::from_rows(&[[1e-310, 0.0], [0.0, 5e-324], [0.0, 0.0]]);
+        for (a, reg) in [(&zeros, 0.1), (&tiny, 0.1), (&normals(3, 1.0, 7), 1e305)] {
+            let plan = Sinkhorn::new(reg).solve(Simd::detect(), a, a).unwrap();
+            assert!(dense(&plan).as_slice().iter().all(|p| (p - 1.0 / 3.0).abs() < 1e-15), "{plan:?}");
+            assert!((plan.f[0] + plan.g[2] + reg * 3_f64.ln()).abs() <= 1e-15 * reg, "{plan:?}");
+        }
+        let error = Sinkhorn::new(f64::MAX).solve(Simd::detect(), &zeros, &zeros).unwrap_err().to_string();
+        assert!(error.contains("independent"), "{error}");
+        let none = Tensor::<f64>::zeros(0, 2);
+        assert!(Sinkhorn::new(1.0).solve(Simd::detect(), &none, &none).unwrap().f.is_empty());
+    }
+
+    #[test]
     fn draws_follow_the_plan() {
         let (n, draws) = (20, 4000_u32);
         let (a, b) = (normals(n, 1.0, 8), normals(n, 1.0, 9));
@@ -508,6 +562,14 @@ mod tests {
         let simd = Simd::detect();
         for reg in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300] {
             assert!(matches!(Sinkhorn::new(reg).solve(simd, &a, &b), Err(Error::Setting { .. })), "{reg}");
+        }
+        for wrong in [
+            Sinkhorn { tolerance: 0.0, ..Sinkhorn::new(1.0) },
+            Sinkhorn { tolerance: f64::NAN, ..Sinkhorn::new(1.0) },
+            Sinkhorn { max_iterations: 0, ..Sinkhorn::new(1.0) },
+            Sinkhorn { max_iterations: usize::MAX, ..Sinkhorn::new(1.0) },
+        ] {
+            assert!(matches!(wrong.solve(simd, &a, &b), Err(Error::Setting { .. })), "{wrong:?}");
         }
         let short = Sinkhorn { max_iterations: 3, ..Sinkhorn::new(0.01) };
         let error = short.solve(simd, &a, &b).unwrap_err().to_string();

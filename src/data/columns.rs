@@ -63,6 +63,10 @@ impl Columns {
             let found = format!("two columns are called `{name}`");
             return Err(bad_table(file, found, "give every column a name of its own"));
         }
+        if let Some(names) = header.as_deref().filter(|names| names.len() != cols) {
+            let found = format!("{} names stand above {cols} columns", names.len());
+            return Err(bad_table(file, found, "give every column a name, or none of them"));
+        }
         let (file, missing) = (file.into(), options.missing);
         let mut columns =
             Self { file, missing, header, cols, picked: None, readings: Vec::new(), dropped: 0 };

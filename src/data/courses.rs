@@ -81,7 +81,7 @@ impl<R: Real> TableWriter<R> {
                 let (cols, texts) = (self.shape.cols() + 2, &self.texts);
                 write_lines(&mut self.out, rows * t.len(), cols, |line, text| {
                     let (i, k) = (line / t.len(), line % t.len());
-                    write!(text, "{},", first + i)?;
+                    write!(text, "{},", first as u128 + i as u128)?; // beyond usize too
                     write_row(text, &t[k..=k], &[])?;
                     text.push(',');
                     write_row(text, x[k].row(i), texts)

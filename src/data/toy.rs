@@ -117,6 +117,9 @@ impl Toy {
     /// assert_eq!((x.rows(), x.cols()), (1000, 2));
     /// # Ok::<(), pushforward::Error>(())
     /// ```
+    ///
+    /// # Panics
+    /// As [`Tensor::zeros`], for more rows than memory has a place for.
     #[must_use]
     pub fn sample<R: Real>(self, n: usize, rng: &mut Rng) -> Tensor<R> {
         self.rows(0..n, &rng.fork(Purpose::Data))
@@ -133,6 +136,9 @@ impl Toy {
     /// let streams = Rng::from_seed(0).fork(Purpose::Data);
     /// assert_eq!(Toy::Moons.rows(900..910, &streams), all.slice_rows(900..910));
     /// ```
+    ///
+    /// # Panics
+    /// As [`Tensor::zeros`], for more rows than memory has a place for.
     #[must_use]
     pub fn rows<R: Real>(self, rows: Range<usize>, streams: &Streams) -> Tensor<R> {
         let (first_block, skipped) = (rows.start / ROWS_PER_STREAM, rows.start % ROWS_PER_STREAM);

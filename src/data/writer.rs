@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::npy::write_numbers;
 use super::npy_header::write_header;
 use super::schema::Schema;
-use super::table::{Format, bad_table};
+use super::table::{Format, bad_table, check_columns};
 use crate::error::{Error, Result};
 use crate::file::AtomicFile;
 use crate::kernel::Real;
@@ -118,7 +118,7 @@ impl<R: Real> TableWriter<R> {
     /// that is `-`. NPY has no place for a header.
     ///
     /// # Errors
-    /// [`Error::Table`] for another extension, and for NPY into a pipe if the number of rows is not known;
+    /// [`Error::Table`] for another extension, for more columns than could be read again (65,536), and for NPY into a pipe if the number of rows is not known;
     /// [`Error::Dimension`] for a header that does not fit the shape, [`Error::Io`] if the file cannot be
     /// written; of standard output the source of that error has the kind
     /// [`io::ErrorKind::BrokenPipe`] when its reader went away.
@@ -131,6 +131,7 @@ impl<R: Real> TableWriter<R> {
                 remedy: "give one for each column",
             });
         }
+        check_columns(path, shape.cols())?;
         let (path, format, mut out) = if path == Path::new("-") {
             // A build without CSV refuses here.
             let format = Format::of(Path::new("standard output.csv"))?;

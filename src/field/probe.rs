@@ -68,7 +68,7 @@ pub struct Probes {
 impl Probes {
     /// Writes the probes of row `row` of the batch, [K, d], one after the other.
     pub fn fill<R: Real>(&self, row: usize, d: usize, e: &mut [R]) {
-        let mut stream = self.streams.stream((self.first_row + row) as u64);
+        let mut stream = self.streams.stream(self.first_row.wrapping_add(row) as u64);
         if d > 0 {
             e.chunks_mut(d).for_each(|probe| self.law.fill(&mut stream, probe));
         }

@@ -130,16 +130,19 @@ impl Flow {
 
     /// The conditions that samples `rows` of the sequence of `streams` take when they are not given any: those of training rows,
     /// [n, c] as in [`Conditions`]. None for a model without conditions.
-    #[must_use]
-    pub fn draw_conditions(&self, rows: Range<usize>, streams: Streams) -> Option<Tensor<f64>> {
-        let Conditional { conditions, kept } = self.conditional.as_ref()?;
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no memory for so many.
+    pub fn draw_conditions(&self, rows: Range<usize>, streams: Streams) -> Result<Option<Tensor<f64>>> {
+        let Some(Conditional { conditions, kept }) = self.conditional.as_ref() else { return Ok(None) };
         let c = conditions.columns().len();
-        let mut drawn = Tensor::zeros(rows.len(), c);
+        let mut drawn = Tensor::try_zeros(rows.len(), c)?;
         for (i, row) in rows.enumerate() {
-            let from = streams.stream(FIRST_STREAM + row as u64).below(kept.len() / c);
+            let stream = FIRST_STREAM.wrapping_add(row as u64);
+            let from = streams.stream(stream).below(kept.len() / c);
             drawn.row_mut(i).copy_from_slice(&kept[from * c..(from + 1) * c]);
         }
-        Some(drawn)
+        Ok(Some(drawn))
     }
 
     /// The flow for these rows of the sequence: with conditions of the training rows, unless it has none or they were given.
@@ -148,7 +151,7 @@ impl Flow {
         rows: Range<usize>,
         streams: Streams,
     ) -> Result<Cow<'_, Self>> {
-        match self.draw_conditions(rows, streams).filter(|_| self.given.is_none()) {
+        match self.draw_conditions(rows, streams)?.filter(|_| self.given.is_none()) {
             Some(drawn) => Ok(Cow::Owned(self.given(&drawn, 1.0)?)),
             None => Ok(Cow::Borrowed(self)),
         }

@@ -60,7 +60,8 @@ pub struct Scores {
 /// # Errors
 /// [`Error::NotFinite`](crate::Error::NotFinite) if x_1 holds NaN or infinity or the divergence becomes one,
 /// [`Error::Dimension`](crate::Error::Dimension) if x_1 has not the columns of the field,
-/// [`Error::Setting`](crate::Error::Setting) for settings that do not fit the solver or a number of probes out of range,
+/// [`Error::Setting`](crate::Error::Setting) for settings that do not fit the solver, a number of probes out of range, or a source
+/// without a density,
 /// [`Error::Velocity`](crate::Error::Velocity) if the field answers NaN or infinity, [`Error::Steps`](crate::Error::Steps) and
 /// [`Error::StepSize`](crate::Error::StepSize) if a tolerance cannot be reached. Rows are counted in x_1.
 ///
@@ -130,6 +131,7 @@ where
     R: Real,
     F: DifferentiableField<R> + ?Sized,
 {
+    source.check_density()?;
     x_1.check_finite("x_1", "remove or replace that row")?;
     let back = solver.solve(&Augmented { field, probes }, x_1, 1.0..0.0)?;
     let log_p_0 = (0..x_1.rows()).map(|i| source.log_density(back.x.row(i)));

@@ -18,7 +18,7 @@ use crate::kernel::Real;
 use crate::rng::{Stream, Streams};
 use crate::tensor::Tensor;
 
-use super::solve::{blocks, check_intervals, join, time};
+use super::solve::{blocks, check_intervals, fill, space, time};
 
 /// An equation with noise on the way, d X = f(t, X) dt + b_t dW, as data but for f and b. // E30
 ///
@@ -67,7 +67,8 @@ impl EulerMaruyama {
     /// is the bits that [`EulerMaruyama::solve`] gives.
     ///
     /// # Errors
-    /// Those of [`EulerMaruyama::solve`], and [`Error::Setting`] if `intervals` is 0 or does not divide the steps.
+    /// Those of [`EulerMaruyama::solve`], and [`Error::Setting`] if `intervals` is 0, does not divide the steps, or there is no memory
+    /// for the rows at so many times.
     pub fn trajectory<R: Real, F: VectorField<R> + ?Sized>(
         self,
         field: &F,
@@ -90,8 +91,9 @@ impl EulerMaruyama {
         check_intervals(intervals, self.steps)?;
         x.check_cols("columns of x", field.dim(), "they must be the dimension of the field")?;
         x.check_finite("x", "leave such rows out")?;
+        let mut course = space(x, intervals)?;
         let blocks = blocks(x, |first, mut x| {
-            let stream = |i| self.streams.stream((self.first_row + first + i) as u64);
+            let stream = |i| self.streams.stream(self.first_row.wrapping_add(first + i) as u64);
             let mut drawn: Vec<Stream> = (0..x.rows()).map(stream).collect();
             let mut kept = vec![x.clone()];
             let mut walk = Walk::new(field, noise, &t, self.steps, x.rows(), first);
@@ -104,7 +106,10 @@ impl EulerMaruyama {
             x.check_finite("x on its way along the flow", "take smaller steps or less noise")?;
             Ok(kept)
         })?;
-        Ok((0..=intervals as usize).map(|k| join(x, blocks.iter().map(|kept| &kept[k]))).collect())
+        for (k, x) in course.iter_mut().enumerate() {
+            fill(x, blocks.iter().map(|kept| &kept[k]));
+        }
+        Ok(course)
     }
 }
 

@@ -71,7 +71,8 @@ impl Solver {
     /// that has such a time within; should the field have no value there, the step is tried again with a shorter one.
     ///
     /// # Errors
-    /// Those of [`Solver::solve`], and [`Error::Setting`] if `intervals` is 0 or does not divide the fixed steps.
+    /// Those of [`Solver::solve`], and [`Error::Setting`] if `intervals` is 0, does not divide the fixed steps, or is so large
+    /// that there is no memory for the rows at so many times.
     ///
     /// # Example
     /// ```
@@ -96,6 +97,7 @@ impl Solver {
     {
         let plan = self.plan(field, x, &t)?;
         check_intervals(intervals, if let Plan::Fixed(steps) = plan { steps } else { intervals })?;
+        let mut course = space(x, intervals)?;
         let blocks = match plan {
             Plan::Fixed(steps) => blocks(x, |first, rows| {
                 let mut run = Integration::new(self, field, rows, t.clone())?.first_row(first);
@@ -115,10 +117,12 @@ impl Solver {
                 Ok(run.into_course())
             }),
         }?;
-        let course = 0..=intervals as usize;
+        for (k, x) in course.iter_mut().enumerate() {
+            fill(x, blocks.iter().map(|(kept, _)| &kept[k]));
+        }
         Ok(Trajectory {
             t: (0..=intervals).map(|k| time(&t, f64::from(k) / f64::from(intervals))).collect(),
-            x: course.map(|k| join(x, blocks.iter().map(|(kept, _)| &kept[k]))).collect(),
+            x: course,
             stats: blocks.iter().map(|(_, rows)| Stats::of(rows)).fold(Stats::default(), Stats::merge),
         })
     }
@@ -135,6 +139,22 @@ pub(super) fn check_intervals(intervals: u32, steps: u32) -> Result<()> {
         return refused(format!("{intervals} with {steps} steps"), remedy);
     }
     Ok(())
+}
+
+/// Matrices of the shape of `like`, one for each time, before any work is done for them.
+pub(super) fn space<R: Real>(like: &Tensor<R>, intervals: u32) -> Result<Vec<Tensor<R>>> {
+    let (times, mut course) = (intervals as usize + 1, Vec::new());
+    if course.try_reserve_exact(times).is_err() {
+        return Err(Error::Setting {
+            name: "trajectory",
+            value: intervals.to_string(),
+            remedy: "there is no memory for so many times: take fewer intervals",
+        });
+    }
+    for _ in 0..times {
+        course.push(Tensor::try_zeros(like.rows(), like.cols())?);
+    }
+    Ok(course)
 }
 
 /// Hands each block of rows to `run`, with the number of its first row; the results in the order of the blocks, or the
@@ -166,13 +186,18 @@ pub(super) fn time(t: &Range<f64>, share: f64) -> f64 {
 /// Puts blocks of rows together again, into the shape of `like`.
 pub(super) fn join<'a, R: Real>(like: &Tensor<R>, blocks: impl Iterator<Item = &'a Tensor<R>>) -> Tensor<R> {
     let mut joined = Tensor::zeros(like.rows(), like.cols());
+    fill(&mut joined, blocks);
+    joined
+}
+
+/// Puts blocks of rows together again, into `joined`.
+pub(super) fn fill<'a, R: Real>(joined: &mut Tensor<R>, blocks: impl Iterator<Item = &'a Tensor<R>>) {
     let mut rest = joined.as_mut_slice();
     for block in blocks {
         let (head, tail) = rest.split_at_mut(block.as_slice().len());
         head.copy_from_slice(block.as_slice());
         rest = tail;
     }
-    joined
 }
 
 #[cfg(test)]

@@ -77,11 +77,14 @@ impl AffinePath {
         Self { prediction, ..self }
     }
 
-    /// Looks for parts that do not go together.
+    /// Looks for numbers out of range and for parts that do not go together.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a path with a width of which target or noise is predicted.
+    /// [`Error::Setting`] for what [`Scheduler::check`] or [`Width::check`] refuses, and for a path with a width of which target or
+    /// noise is predicted.
     pub fn check(self) -> Result<()> {
+        self.scheduler.check()?;
+        self.width.check()?;
         if self.width != Width::None && self.prediction != Prediction::Velocity {
             return Err(Error::Setting {
                 name: "predict",

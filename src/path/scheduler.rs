@@ -230,7 +230,11 @@ impl Scheduler {
     }
 
     /// Looks for numbers out of range.
-    fn checked(self) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a width of `condot-min` that is not above 0 and below 1, a power of `polynomial` that is not from 1 to
+    /// 1000, numbers of `vp` that are not 0 < MIN <= MAX <= 1000, or of `ve` that is not above 0 and at most 1,000,000.
+    pub fn check(self) -> Result<()> {
         let refused = |remedy| Err(Error::Setting { name: "scheduler", value: self.to_string(), remedy });
         match self {
             Self::CondOtMin { width } if !(width > 0.0 && width < 1.0) => {
@@ -247,7 +251,7 @@ impl Scheduler {
             Self::Ve { sigma_max } if !(sigma_max > 0.0 && sigma_max <= 1e6) => {
                 refused("give ve:MAX with 0 < MAX <= 1000000")
             }
-            _ => Ok(self),
+            _ => Ok(()),
         }
     }
 }
@@ -274,7 +278,7 @@ impl FromStr for Scheduler {
         let numbers: Option<Vec<f64>> = numbers
             .map(|rest| rest.split(',').map(|x| x.trim().parse().map_err(|_| unknown())).collect())
             .transpose()?;
-        match (word, numbers.as_deref()) {
+        let scheduler = match (word, numbers.as_deref()) {
             ("condot", None) => Ok(Self::CondOt),
             ("condot-min", Some(&[width])) => Ok(Self::CondOtMin { width }),
             ("polynomial", Some(&[n])) => Ok(Self::Polynomial { n }),
@@ -285,8 +289,8 @@ impl FromStr for Scheduler {
             ("ve", None) => Ok(Self::VE),
             ("ve", Some(&[sigma_max])) => Ok(Self::Ve { sigma_max }),
             _ => Err(unknown()),
-        }?
-        .checked()
+        }?;
+        scheduler.check().map(|()| scheduler)
     }
 }
 

@@ -50,14 +50,18 @@ impl Width {
         }
     }
 
-    fn checked(self) -> Result<Self> {
+    /// Looks for a number out of range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a width that is not above 0 and at most 1000.
+    pub fn check(self) -> Result<()> {
         match self {
             Self::Constant(s) | Self::Bridge(s) if !(s > 0.0 && s <= 1e3) => Err(Error::Setting {
                 name: "width",
                 value: self.to_string(),
                 remedy: "give a width above 0, at most 1000, in the units of the network",
             }),
-            _ => Ok(self),
+            _ => Ok(()),
         }
     }
 }
@@ -82,12 +86,13 @@ impl FromStr for Width {
             known: "none, constant:WIDTH, bridge:WIDTH",
         };
         let number = |text: &str| text.parse().map_err(|_| unknown());
-        match text.split_once(':') {
+        let width = match text.split_once(':') {
             None if text == "none" => Ok(Self::None),
-            Some(("constant", s)) => Self::Constant(number(s)?).checked(),
-            Some(("bridge", s)) => Self::Bridge(number(s)?).checked(),
+            Some(("constant", s)) => Ok(Self::Constant(number(s)?)),
+            Some(("bridge", s)) => Ok(Self::Bridge(number(s)?)),
             _ => Err(unknown()),
-        }
+        }?;
+        width.check().map(|()| width)
     }
 }
 

@@ -18,7 +18,7 @@ const COLOURS: usize = 256;
 /// Writes pictures of one size as an endless animation, each for `hundredths` of a second; the first and the last for a second.
 ///
 /// # Errors
-/// [`Error::Dimension`] if there is no picture, or one of another size; [`Error::Picture`] for a side above 65535 or if the writer
+/// [`Error::Dimension`] if there is no picture, one of another size, or one with more or fewer bytes than its sides say; [`Error::Picture`] for a side above 65535 or if the writer
 /// refuses (the text says why).
 ///
 /// # Example
@@ -37,9 +37,8 @@ pub fn animation(pictures: &[Picture], hundredths: u16, to: impl Write) -> Resul
         return Err(Error::Dimension { what: "pictures of an animation", expected: 1, found: 0, remedy });
     };
     for picture in pictures {
-        if (picture.width, picture.height) != (first.width, first.height)
-            || picture.rgb.len() != first.rgb.len()
-        {
+        picture.check()?;
+        if (picture.width, picture.height) != (first.width, first.height) {
             return Err(Error::Dimension {
                 what: "bytes of a picture of an animation",
                 expected: first.rgb.len(),

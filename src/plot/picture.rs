@@ -32,15 +32,7 @@ impl Picture {
     /// # Ok::<(), pushforward::Error>(())
     /// ```
     pub fn write_png(&self, to: impl Write) -> Result<()> {
-        let expected = self.width as usize * self.height as usize * 3;
-        if self.rgb.len() != expected {
-            return Err(Error::Dimension {
-                what: "bytes of a picture",
-                expected,
-                found: self.rgb.len(),
-                remedy: "give width x height x 3 of them",
-            });
-        }
+        self.check()?;
         let refused = |e: png::EncodingError| Error::Picture { what: "the PNG file", found: e.to_string() };
         let mut encoder = png::Encoder::new(to, self.width, self.height);
         encoder.set_color(png::ColorType::Rgb);
@@ -48,6 +40,17 @@ impl Picture {
         let mut writer = encoder.write_header().map_err(refused)?;
         writer.write_image_data(&self.rgb).map_err(refused)?;
         writer.finish().map_err(refused)
+    }
+
+    /// Looks whether its bytes are as many as its sides say.
+    pub(super) fn check(&self) -> Result<()> {
+        let sides = (self.width as usize).saturating_mul(self.height as usize);
+        let (expected, found) = (sides.saturating_mul(3), self.rgb.len());
+        if found == expected {
+            return Ok(());
+        }
+        let remedy = "give width x height x 3 of them";
+        Err(Error::Dimension { what: "bytes of a picture", expected, found, remedy })
     }
 }
 

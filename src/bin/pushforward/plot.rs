@@ -419,7 +419,7 @@ pub(crate) fn draw(
     streams: Streams,
 ) -> pushforward::Result<Tensor<f64>> {
     let n = x_0.map_or(n, Tensor::rows);
-    let conditions = form.flow.draw_conditions(0..n, streams);
+    let conditions = form.flow.draw_conditions(0..n, streams)?;
     let flow = form.given(conditions.as_ref(), 1.0)?;
     let drawn = match x_0 {
         None => flow.sample_rows::<f64>(0..n, solver, streams)?,

@@ -111,7 +111,7 @@ impl Given {
         streams: Streams,
     ) -> pushforward::Result<Option<Tensor<f64>>> {
         match self {
-            Self::Drawn => Ok(flow.draw_conditions(rows, streams)),
+            Self::Drawn => flow.draw_conditions(rows, streams),
             Self::One(one) => {
                 let cells = one.as_slice().repeat(rows.len());
                 Tensor::from_vec(cells, rows.len(), one.cols()).map(Some)
