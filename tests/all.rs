@@ -10,6 +10,7 @@ mod config;
 mod couplings;
 mod dependencies;
 mod determinism;
+mod draws;
 mod embedding;
 mod end_to_end;
 mod evaluate;

@@ -4,13 +4,16 @@
 
 use std::path::Path;
 
-use pushforward::closed_form::{Baseline, GaussianFlow, mean_and_covariance};
-use pushforward::path::{Prediction, Width};
+use pushforward::closed_form::{Baseline, GaussianBaseline, GaussianFlow, Residual, mean_and_covariance};
+use pushforward::data::{ConditionColumn, ConditionKind, Conditions, Standardize};
+use pushforward::nn::MlpShape;
+use pushforward::objective::{self, Objective};
+use pushforward::path::{PathSample, Prediction, Width};
 use pushforward::rng::Purpose;
 use pushforward::train::Standardization;
 use pushforward::{
-    AffinePath, Coupling, Divergence, Error, Flow, Mlp, Rng, Scheduler, Solver, Source, Tensor, Trainer,
-    data::toy,
+    AffinePath, Coupling, DifferentiableField as _, Divergence, Error, Flow, Mlp, Rng, Scheduler, Solver,
+    Source, Tensor, Trainer, VectorField as _, data::toy,
 };
 
 /// Of f32: some roundings of numbers of size 1, and the tolerance of dopri5.
@@ -179,4 +182,77 @@ fn it_is_chosen_where_it_is_better() {
     assert!(!chosen(trainer().standardization(Standardization::Off), &x));
     let toy = toy::checkerboard(1000, &mut Rng::from_seed(0));
     assert!(!chosen(trainer(), &toy));
+}
+
+/// A network in three dimensions and the baseline of some rows in f64.
+fn beside() -> (Mlp<f64>, GaussianBaseline) {
+    let x = rows(100);
+    let units = Standardize::fit(&x).unwrap();
+    let baseline = GaussianBaseline::fit(&units.to_model(&x).unwrap(), None).unwrap();
+    (Mlp::new(3, &[8, 8], &mut Rng::from_seed(2)).unwrap(), baseline)
+}
+
+/// Points and times on a path.
+fn on_path(scheduler: Scheduler) -> PathSample<f64> {
+    let (mut x_0, mut x_1) = (Tensor::zeros(20, 3), Tensor::zeros(20, 3));
+    Source::Normal.fill(&Rng::from_seed(8).fork(Purpose::Source), 0, &mut x_0);
+    Source::Normal.fill(&Rng::from_seed(8).fork(Purpose::Data), 0, &mut x_1);
+    let t = (0..20).map(|i| 0.025 + 0.05 * f64::from(i)).collect();
+    AffinePath::new(scheduler).sample(x_0, x_1, t).unwrap()
+}
+
+#[test]
+fn the_loss_is_that_of_the_field() {
+    let (network, baseline) = beside();
+    let simd = network.weights().simd();
+    for scheduler in [Scheduler::CondOt, Scheduler::Cosine] {
+        let sample = on_path(scheduler);
+        let objective = Objective::new(network.shape(), AffinePath::new(scheduler), Source::Normal);
+        let (found, _) = objective.beside(baseline.clone(), simd).gradient(network.weights(), &sample);
+        let field = Residual::new(&network, &baseline, scheduler, simd);
+        let wanted = objective::loss(&field, &sample).unwrap();
+        assert!((found - wanted).abs() < 1e-12 * wanted, "{scheduler}: {found} {wanted}");
+    }
+}
+
+#[test]
+fn every_way_to_the_divergence_is_the_same() {
+    let (network, baseline) = beside();
+    for scheduler in [Scheduler::CondOt, Scheduler::Cosine] {
+        let sample = on_path(scheduler);
+        let field = Residual::new(&network, &baseline, scheduler, network.weights().simd());
+        let (mut u, mut again, mut plain) =
+            (Tensor::zeros(20, 3), Tensor::zeros(20, 3), Tensor::zeros(20, 3));
+        let (mut fast, mut slow) = ([0.0; 20], [0.0; 20]);
+        field.divergence_worker(20).eval_carry(&sample.t, &sample.x_t, &mut u, &mut fast).unwrap();
+        field.trace_by_tangents(20).eval_carry(&sample.t, &sample.x_t, &mut again, &mut slow).unwrap();
+        field.eval(&sample.t, &sample.x_t, &mut plain).unwrap();
+        assert!(u == plain && again == plain);
+        for (fast, slow) in fast.iter().zip(slow) {
+            assert!((fast - slow).abs() < 1e-12 * (1.0 + slow.abs()), "{scheduler}: {fast} {slow}");
+        }
+    }
+}
+
+#[test]
+fn rows_keep_their_conditions() {
+    // Rows end their steps one by one: what is left of a batch must stay with its conditions.
+    let x = rows(200);
+    let values = Tensor::from_vec((0..200).map(|i| x.row(i)[0]).collect(), 200, 1).unwrap();
+    let column = ConditionColumn { name: "first".into(), kind: ConditionKind::Numeric };
+    let conditions = Conditions::fit(vec![column], &values).unwrap();
+    let shape = MlpShape { condition: conditions.width(), ..MlpShape::new(3, &[8]) };
+    let network = Mlp::initialize(shape, &mut Rng::from_seed(1)).unwrap();
+    let trainer = Trainer::new(AffinePath::default()).baseline(Baseline::Gaussian).steps(50).batch(64);
+    let flow = trainer.conditions(conditions, values).fit(network, &x, &mut Rng::from_seed(0)).unwrap();
+    let asked = Tensor::from_vec((0..40).map(|i| 99.0 + 0.05 * f64::from(i)).collect(), 40, 1).unwrap();
+    let mut x_0 = Tensor::<f32>::zeros(40, 3);
+    Source::Normal.fill(&Rng::from_seed(6).fork(Purpose::Source), 0, &mut x_0);
+    let solver = Solver::dopri5();
+    let all = flow.given(&asked, 1.0).unwrap().decode::<f32>(&x_0, &solver).unwrap().x;
+    for i in [0, 17, 39] {
+        let one = flow.given(&asked.slice_rows(i..i + 1), 1.0).unwrap();
+        let one = one.decode::<f32>(&x_0.slice_rows(i..i + 1), &solver).unwrap().x;
+        assert_eq!(one.row(0), all.row(i), "row {i}");
+    }
 }

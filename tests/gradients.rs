@@ -295,3 +295,46 @@ fn a_divergence_is_only_found_where_the_short_way_leads() {
     assert!(chain(3, None).is_none(), "not as many columns as x");
     assert!(chain(2, Some(Activation::Silu)).is_none(), "a slope at the end");
 }
+
+#[test]
+fn a_first_layer_without_activation_has_the_divergence_of_the_product() {
+    // u = W_2 silu(W_1 (W_0 x)): the first layer only mixes, so that its unit tangents are rows of W_0.
+    for simd in [Simd::portable(), Simd::detect()] {
+        let (d, rows) = (3, 5);
+        let mut tape = Tape::default();
+        let x = tape.input(d);
+        let mixed = tape.linear(x, 7, None);
+        let hidden = tape.linear(mixed, 6, Some(Activation::Silu));
+        let u = tape.linear(hidden, d, None);
+        let mut stream = Rng::from_seed(4).fork(Purpose::Weights).stream(0);
+        let parameters: Vec<f64> = (0..tape.parameters()).map(|_| 0.5 * stream.normal()).collect();
+        let weights = Weights::new(&tape, parameters, simd);
+        let tape = Arc::new(tape);
+        let places: Vec<f64> = (0..rows * d).map(|_| stream.normal()).collect();
+        let mut fast = DivergenceReplay::new(Arc::clone(&tape), rows, x, u).unwrap();
+        for (i, place) in places.chunks(d).enumerate() {
+            fast.replay().input_mut(x, rows).row_mut(i).copy_from_slice(place);
+        }
+        fast.replay().forward(&weights, rows);
+        let mut trace = vec![0.0; rows];
+        fast.divergence(&weights, &mut trace);
+        let mut plain =
+            Replay::new(tape, rows, Derivatives { inputs: true, tangents: d, ..Derivatives::default() });
+        for (i, place) in places.chunks(d).enumerate() {
+            plain.input_mut(x, rows).row_mut(i).copy_from_slice(place);
+        }
+        plain.forward(&weights, rows);
+        let mut tangents = plain.tangent_mut(x, rows);
+        for k in 0..d {
+            for i in 0..rows {
+                tangents.row_mut(k * rows + i).fill(0.0);
+                tangents.row_mut(k * rows + i)[k] = 1.0;
+            }
+        }
+        plain.jvp(u, &weights, rows);
+        for (i, trace) in trace.iter().enumerate() {
+            let wanted: f64 = (0..d).map(|k| plain.tangent(u, rows).row(k * rows + i)[k]).sum();
+            assert!((trace - wanted).abs() < TRANSPOSE_BOUND, "{trace} {wanted}");
+        }
+    }
+}

@@ -320,9 +320,6 @@ impl<R: Real> BaselineWorker<R> {
 
     fn multiply(&mut self, [first, second]: [usize; 2], x: &[R], to: &mut [R], start: Start<'_, R>) {
         let d = self.variances.len();
-        if self.along.len() < x.len() {
-            self.along.resize(x.len(), R::ZERO);
-        }
         let along = &mut self.along[..x.len()];
         product(self.simd, Rows::new(x, d, d), &self.products[first], Start::Zero, RowsMut::new(along, d, d));
         for (along, rates) in along.chunks_exact_mut(d).zip(self.rates.chunks_exact(d).cycle()) {
@@ -448,6 +445,17 @@ mod tests {
         for t in [0.0, 0.5, 0.99, 1.0] {
             let u = field(&baseline, t, &[1.0, -1.0]);
             assert!(u.iter().all(|u| u.abs() < 1.0 / LEAST_VARIANCE.sqrt()), "{t}: {u:?}");
+        }
+        // The same for a source, whatever its size: no column of V is longer than the floor allows.
+        for size in [0.1, 1.0, 10.0] {
+            let source = Tensor::from_rows(&[[size, size], [-size, -size]]); // variances 2 size² and 0
+            let baseline = GaussianBaseline::fit(&x, Some(&source)).unwrap();
+            baseline.check(2).unwrap();
+            let longest = baseline.inverse.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+            assert!(
+                (longest * (2.0 * LEAST_VARIANCE).sqrt() * size - 0.5_f64.sqrt()).abs() < 1e-9,
+                "{longest}"
+            );
         }
         assert!(GaussianBaseline::fit(&Tensor::zeros(0, 2), None).is_err());
         assert!(GaussianBaseline::fit(&Tensor::zeros(2, MOST_COLUMNS + 1), None).is_err());

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::field::FnField;
     use crate::nn::Mlp;
-    use crate::path::AffinePath;
+    use crate::path::{AffinePath, Scheduler};
 
     /// Standard errors within which a mean lies: a right program fails for one of 10^6 seeds, and the seed is fixed.
     const ERRORS: f64 = 5.0;
@@ -162,17 +162,22 @@ mod tests {
     #[test]
     fn the_loss_is_excess_and_floor() {
         // E12 for the true field, for a network of random weights in f32 and for a plain function.
-        let field = exact(300);
+        for scheduler in [Scheduler::CondOt, Scheduler::Cosine] {
+            check(&EmpiricalField::new(&points(300), AffinePath::new(scheduler)).unwrap());
+        }
+    }
+
+    fn check(field: &EmpiricalField) {
         let measure =
-            |f: &dyn VectorField<f64>| ExactLoss::measure(f, &field, 20_000, &mut Rng::from_seed(3)).unwrap();
-        let own = measure(&field);
+            |f: &dyn VectorField<f64>| ExactLoss::measure(f, field, 20_000, &mut Rng::from_seed(3)).unwrap();
+        let own = measure(field);
         assert!(own.excess.mean < 1e-20);
         let linear = FnField::new(2, |t: f64, x: &[f64], u: &mut [f64]| {
             u[0] = 1.0 - t * x[0];
             u[1] = x[0] - x[1];
         });
         let network = Mlp::<f32>::new(2, &[16], &mut Rng::from_seed(4)).unwrap();
-        let of_network = ExactLoss::measure(&network, &field, 20_000, &mut Rng::from_seed(3)).unwrap();
+        let of_network = ExactLoss::measure(&network, field, 20_000, &mut Rng::from_seed(3)).unwrap();
         for loss in [own, measure(&linear), of_network] {
             let residual = loss.residual;
             assert!(residual.mean.abs() < ERRORS * residual.standard_error, "{loss:?}");
@@ -202,6 +207,14 @@ mod tests {
         let field = exact(50);
         let measure = |draws| ExactLoss::measure(&field, &field, draws, &mut Rng::from_seed(6)).unwrap();
         assert_eq!(measure(5000), measure(5000));
+        // A part of a block is what it is of the whole, and the next block is of other draws.
+        let (part, one, two) = (measure(ROWS + 1), measure(ROWS), measure(2 * ROWS));
+        assert!(
+            part.floor != one.floor
+                && part.floor != two.floor
+                && (one.floor.mean - two.floor.mean).abs() > 1e-9
+        );
+        assert_eq!(measure(2).draws, 2);
         let few = ExactLoss::measure(&field, &field, 1, &mut Rng::from_seed(6));
         assert!(matches!(few, Err(Error::Setting { name: "draws", .. })));
     }

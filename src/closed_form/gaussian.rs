@@ -402,6 +402,19 @@ mod tests {
     }
 
     #[test]
+    fn rounding_is_no_asymmetry_at_any_size() {
+        for size in [1e-9, 1.0, 1e9] {
+            let of = |upper: f64| Tensor::from_rows(&[[2.0 * size, upper * size], [0.5 * size, size]]);
+            let middle = symmetric(&of(0.5 + 1e-13)).unwrap();
+            let wanted = (0.5 + 0.5e-13) * size;
+            for middle in [middle.row(0)[1], middle.row(1)[0]] {
+                assert!((middle - wanted).abs() < 1e-16 * size);
+            }
+            assert!(symmetric(&of(0.5 + 1e-6)).is_err(), "{size}");
+        }
+    }
+
+    #[test]
     fn the_integral_behind_the_floor_is_right() {
         // Simpson's rule with 20,000 intervals on ∫_0^1 s / (t² s + (1 - t)²) dt: an error of h⁴ times a
         // fourth derivative, below 1e-9 for these s.

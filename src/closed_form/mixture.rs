@@ -375,6 +375,7 @@ impl DifferentialWorker<f64> for MixtureWorker<'_> {
 mod tests {
     use super::super::mean_and_covariance;
     use super::*;
+    use crate::path::Scheduler;
 
     fn example() -> MixtureFlow {
         let means = Tensor::from_rows(&[[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]]);
@@ -394,11 +395,13 @@ mod tests {
         // The same component twice is one component.
         let means = Tensor::from_rows(&[[1.0, -2.0], [1.0, -2.0]]);
         let mixture = MixtureFlow::new(&[0.7, 0.1], &means, &[s.clone(), s]).unwrap();
-        let ((t, x), path) = (points(), AffinePath::default());
-        let (mut u, mut v) = (Tensor::zeros(5, 2), Tensor::zeros(5, 2));
-        mixture.velocity(path).eval(&t, &x, &mut u).unwrap();
-        gaussian.velocity(path).eval(&t, &x, &mut v).unwrap();
-        assert!(u.as_slice().iter().zip(v.as_slice()).all(|(a, b)| (a - b).abs() < 1e-13));
+        let (t, x) = points();
+        for path in [AffinePath::default(), AffinePath::new(Scheduler::Cosine)] {
+            let (mut u, mut v) = (Tensor::zeros(5, 2), Tensor::zeros(5, 2));
+            mixture.velocity(path).eval(&t, &x, &mut u).unwrap();
+            gaussian.velocity(path).eval(&t, &x, &mut v).unwrap();
+            assert!(u.as_slice().iter().zip(v.as_slice()).all(|(a, b)| (a - b).abs() < 1e-13));
+        }
         let (a, b) = (mixture.log_density(&x).unwrap(), gaussian.log_density(&x).unwrap());
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-13));
     }
@@ -438,6 +441,15 @@ mod tests {
         worker.vjp(&t, &x, &tangents.slice_rows(0..5), &mut value, &mut d_x).unwrap();
         for (a, b) in d_x.as_slice().iter().zip(d_u.as_slice()) {
             assert!((a - b).abs() < 1e-12, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn other_rows_are_refused() {
+        let (flow, path) = (example(), AffinePath::default());
+        for (t, x) in [(vec![0.5; 2], Tensor::zeros(3, 2)), (vec![0.5; 3], Tensor::zeros(3, 1))] {
+            let error = flow.marginal_log_density(path, &t, &x).unwrap_err();
+            assert!(matches!(error, Error::Dimension { .. }), "{error}");
         }
     }
 
