@@ -83,7 +83,7 @@ pub enum Error {
     },
     /// A row took as many steps as it may before it was at its end.
     #[error(
-        "the solver used {steps} steps at t = {t} in row {row} of this call (counted from 0): raise `max_steps` or loosen `rtol`/`atol`"
+        "the solver used {steps} steps at t = {t:?} in row {row} of this call (counted from 0): raise `max_steps` or loosen `rtol`/`atol`"
     )]
     Steps {
         /// The steps, accepted and rejected.
@@ -95,7 +95,7 @@ pub enum Error {
     },
     /// No step that is allowed, or that moves t, is short enough for the tolerance.
     #[error(
-        "the step size fell to {h} at t = {t} in row {row} of this call (counted from 0), where the least is {least} (`min_step`, or what moves t): loosen `rtol`/`atol`, lower `min_step`, or end before a time at which the field has no value"
+        "the step size fell to {h:?} at t = {t:?} in row {row} of this call (counted from 0), where the least is {least:?} (`min_step`, or what moves t): loosen `rtol`/`atol`, lower `min_step`, or end before a time at which the field has no value"
     )]
     StepSize {
         /// The step that would have been next.

@@ -154,6 +154,18 @@ fn the_page_is_one_file_that_a_browser_shows() {
         assert!(!html.contains(asking), "{asking}");
     }
     assert_eq!(html.matches("<article").count(), html.matches("<math>").count());
+    // Slopes of errors, marginals against histograms, residuals of the continuity equation.
+    for (id, axis) in [
+        ("E2", "density"),
+        ("E3", "residual"),
+        ("E19", "residual"),
+        ("E23", "step"),
+        ("E30.samples", "density"),
+    ] {
+        let article =
+            html.split("<article").find(|article| article.contains(&format!("id=\"{id}\""))).unwrap();
+        assert!(article.contains("<svg") && article.contains(axis), "{id} has no picture of its {axis}");
+    }
     let Some(browser) = browser() else {
         return; // what follows needs one
     };

@@ -42,6 +42,39 @@ pub enum Mark {
     Bar,
 }
 
+impl Chart {
+    /// Numbers as a histogram, and the density of the normal law that they should have.
+    #[allow(clippy::cast_precision_loss, reason = "a count is far below 2^53")]
+    pub(super) fn histogram(values: &[f64], mean: f64, variance: f64) -> Self {
+        const BARS: usize = 40;
+        let (low, wide) = (mean - 4.0 * variance.sqrt(), 8.0 * variance.sqrt() / BARS as f64);
+        let middle = |k: usize| low + (k as f64 + 0.5) * wide;
+        let count = |k: usize| {
+            let from = low + k as f64 * wide;
+            let inside = values.iter().filter(|x| (from..from + wide).contains(*x)).count();
+            inside as f64 / (values.len() as f64 * wide)
+        };
+        let density =
+            |x: f64| (-0.5 * (x - mean).powi(2) / variance).exp() / (std::f64::consts::TAU * variance).sqrt();
+        Self {
+            x: Axis::linear("x"),
+            y: Axis::linear("density"),
+            series: vec![
+                Series {
+                    name: "samples".into(),
+                    mark: Mark::Bar,
+                    points: (0..BARS).map(|k| (middle(k), count(k))).collect(),
+                },
+                Series {
+                    name: "their law".into(),
+                    mark: Mark::Line,
+                    points: (0..BARS).map(|k| (middle(k), density(middle(k)))).collect(),
+                },
+            ],
+        }
+    }
+}
+
 impl Axis {
     /// An axis with equal distances for equal differences.
     #[must_use]

@@ -101,17 +101,24 @@ pub struct Finding {
     pub from: String,
     /// A picture of what was computed.
     pub chart: Option<Chart>,
+    /// Why the numbers tell nothing, where the bound is too wide to refute anything.
+    pub vague: Option<String>,
 }
 
 impl Finding {
     /// A deviation and its bound.
     pub(super) fn new(measured: f64, bound: f64, from: impl Into<String>) -> Self {
-        Self { measured, bound, from: from.into(), chart: None }
+        Self { measured, bound, from: from.into(), chart: None, vague: None }
     }
 
     /// The same with a picture.
     pub(super) fn with_chart(self, chart: Chart) -> Self {
         Self { chart: Some(chart), ..self }
+    }
+
+    /// The same, of which is said that it tells nothing.
+    pub(super) fn vague(self, why: impl Into<String>) -> Self {
+        Self { vague: Some(why.into()), ..self }
     }
 
     /// Whether the deviation is within its bound; NaN is not.
@@ -128,7 +135,8 @@ pub enum Verdict {
     Pass,
     /// It is not, or it could not be computed.
     Fail,
-    /// The subject of the equation does not exist in this crate, or in the model.
+    /// The subject of the equation does not exist in this crate, or in the model; or it was computed with a bound too wide to
+    /// refute anything.
     NotBuilt,
 }
 
@@ -213,12 +221,13 @@ impl<'a> Claim<'a> {
         let start = Instant::now();
         let found = self.check.as_ref().map(|check| check(real));
         let verdict = match &found {
-            None => Verdict::NotBuilt,
+            None | Some(Ok(Finding { vague: Some(_), .. })) => Verdict::NotBuilt,
             Some(Ok(finding)) if finding.holds() => Verdict::Pass,
             Some(_) => Verdict::Fail,
         };
         let (finding, error) = match found {
             None => (None, self.why.clone()),
+            Some(Ok(Finding { vague: Some(why), .. })) => (None, Some(why)),
             Some(Ok(finding)) => (Some(finding), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
@@ -273,6 +282,15 @@ mod tests {
         assert_eq!((outcome.verdict, outcome.finding), (Verdict::Fail, None));
         assert_eq!(outcome.error.as_deref(), Some("`n` is 0: more"));
         assert!(claim.is_about("E1") && claim.is_about("E1.x") && !claim.is_about("E11"));
+    }
+
+    #[test]
+    fn what_tells_nothing_does_not_pass() {
+        let place = Place { file: "", line: 1 };
+        let claim = Claim::new("E1", "", "", place, |_| Ok(Finding::new(1.0, 9.0, "").vague("too wide")));
+        let outcome = claim.check(Precision::F64);
+        assert_eq!((outcome.verdict, outcome.finding), (Verdict::NotBuilt, None));
+        assert_eq!(outcome.error.as_deref(), Some("too wide"));
     }
 
     #[test]

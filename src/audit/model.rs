@@ -64,6 +64,10 @@ const COARSER: usize = 3;
 /// The cells of the source fill the box from -r to r.
 const RADIUS: f64 = 5.0;
 
+/// The widest bound of a mass that refutes something. A density that lacks its log-determinant, or has it twice, is off by more;
+/// one that the cells cannot resolve has a bound above that, of 1 or of 100, and is not said to hold.
+const WIDEST: f64 = 0.1;
+
 /// The mass of N(0, I) outside of that box, by the number of dimensions: 2 Phi(-5) for each.
 const TAILS: [f64; 3] = [0.0, 5.8e-7, 1.16e-6];
 
@@ -427,6 +431,13 @@ where
     );
     let bound = cells + solved + TAILS[d] + ROUNDINGS * R::ROUNDOFF;
     let finding = Finding::new((sum - 1.0).abs(), bound, from);
+    if bound > WIDEST {
+        let why = format!(
+            "its sum over {} cells is {sum:.4} give or take {bound:.1e}, {cells:.1e} by the cells and {solved:.1e} by the solver: too wide to refute anything",
+            CELLS[d].pow(if d == 1 { 1 } else { 2 })
+        );
+        return Ok(finding.vague(why));
+    }
     if d != 1 {
         return Ok(finding);
     }
@@ -517,6 +528,19 @@ mod tests {
         Source::Normal.fill(&Rng::from_seed(8).fork(Purpose::Data), 0, &mut x);
         x.as_mut_slice().iter_mut().for_each(|x| *x = 0.5 * x.signum() + 0.2 * *x);
         x
+    }
+
+    /// A path whose noise prediction no network of random weights fits: its density is in spikes, and sums to 2028 over the cells.
+    fn spiky() -> AffinePath {
+        AffinePath::new(Scheduler::Polynomial { n: 2.0 }).predicting(Prediction::Noise)
+    }
+
+    #[test]
+    fn a_density_that_cells_cannot_resolve_is_not_said_to_have_a_mass() {
+        let network = moved(1, 1.0);
+        let finding = flow(1, spiky()).with_field(&network, |field| mass(field)).unwrap();
+        assert!(finding.holds() && finding.measured > 1.0 && finding.bound > WIDEST, "{finding:?}");
+        assert!(finding.vague.is_some_and(|why| why.contains("too wide")));
     }
 
     /// A network whose parameters are a little larger.
@@ -684,6 +708,11 @@ mod tests {
         for (claim, built) in claims.iter().zip(built) {
             for real in [Precision::F64, Precision::F32] {
                 let outcome = claim.check(real);
+                // In f32 the solver alone may leave a mass too uncertain.
+                let vague = claim.id == "model.mass"
+                    && real == Precision::F32
+                    && outcome.error.as_deref().is_some_and(|why| why.contains("too wide"));
+                let built = built && !vague;
                 let wanted = if built { Verdict::Pass } else { Verdict::NotBuilt };
                 // What is not built says why.
                 if outcome.verdict != wanted || outcome.error.is_some() == built {
@@ -704,7 +733,9 @@ mod tests {
         for prediction in [Prediction::Velocity, Prediction::Target, Prediction::Noise] {
             for word in ["condot", "condot-min:0.1", "polynomial:2", "cosine", "linear-vp", "vp", "ve"] {
                 let path = AffinePath::new(word.parse().unwrap()).predicting(prediction);
-                check(&format!("{prediction} {word}"), &flow(1, path), Some(&data(1)), [true; 6]);
+                let has_mass = path != spiky();
+                let built = [true, true, true, true, has_mass, true];
+                check(&format!("{prediction} {word}"), &flow(1, path), Some(&data(1)), built);
             }
         }
         let plain = AffinePath::default();

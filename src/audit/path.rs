@@ -17,7 +17,7 @@ use crate::rng::{Purpose, Rng};
 use crate::source::Source;
 use crate::tensor::Tensor;
 
-use super::chart::{Axis, Chart, Mark, Series};
+use super::chart::Chart;
 use super::claim::{Claim, Finding, Place, Precision};
 use super::deviations;
 use super::rounded::Rounded;
@@ -387,37 +387,7 @@ fn noisy_samples<R: Real>(wrong: impl Fn(f64, usize) -> f64) -> Result<Finding> 
         deviations(2),
         "standard errors of the mean and of the variance of 20,000 rows, false alarm at most 1e-6",
     );
-    Ok(finding.with_chart(histogram(&values, mean, variance)))
-}
-
-/// Samples beside the density of N(mean, variance).
-fn histogram(values: &[f64], mean: f64, variance: f64) -> Chart {
-    const BARS: usize = 40;
-    let (low, wide) = (mean - 4.0 * variance.sqrt(), 8.0 * variance.sqrt() / BARS as f64);
-    let middle = |k: usize| low + (k as f64 + 0.5) * wide;
-    let count = |k: usize| {
-        let from = low + k as f64 * wide;
-        let inside = values.iter().filter(|x| (from..from + wide).contains(*x)).count();
-        inside as f64 / (values.len() as f64 * wide)
-    };
-    let density =
-        |x: f64| (-0.5 * (x - mean).powi(2) / variance).exp() / (std::f64::consts::TAU * variance).sqrt();
-    Chart {
-        x: Axis::linear("x"),
-        y: Axis::linear("density"),
-        series: vec![
-            Series {
-                name: "samples".into(),
-                mark: Mark::Bar,
-                points: (0..BARS).map(|k| (middle(k), count(k))).collect(),
-            },
-            Series {
-                name: "their law".into(),
-                mark: Mark::Line,
-                points: (0..BARS).map(|k| (middle(k), density(middle(k)))).collect(),
-            },
-        ],
-    }
+    Ok(finding.with_chart(Chart::histogram(&values, mean, variance)))
 }
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ impl GaussianFlow {
         integrate(|t| {
             let c = path.coefficients(t);
             let along = |s: &f64| {
-                let covariance = c.alpha * c.d_alpha * s + c.sigma * c.d_sigma; // of dX_t and X_t
+                let covariance = c.alpha * c.d_alpha * s + c.noise_rate(); // of dX_t and X_t
                 covariance * covariance / (c.alpha * c.alpha * s + c.sigma * c.sigma)
             };
             c.d_alpha * c.d_alpha * square + self.eigen.values.iter().map(along).sum::<f64>()
@@ -225,7 +225,7 @@ impl GaussianVelocity<'_> {
     fn stretch(&self, t: f64, y: &mut [f64], out: &mut [f64]) {
         let (c, v) = (self.path.coefficients(t), &self.flow.eigen.vectors);
         for (y, s) in y.iter_mut().zip(&self.flow.eigen.values) {
-            let covariance = c.alpha * c.d_alpha * s + c.sigma * c.d_sigma; // of dX_t and X_t
+            let covariance = c.alpha * c.d_alpha * s + c.noise_rate(); // of dX_t and X_t
             *y *= covariance / (c.alpha * c.alpha * s + c.sigma * c.sigma);
         }
         for (j, out) in out.iter_mut().enumerate() {
@@ -335,14 +335,18 @@ fn check_positive(values: &[f64]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mean_and_covariance;
+    use super::super::{MixtureFlow, mean_and_covariance};
     use super::*;
+    use crate::ode::Solver;
     use crate::rng::{Purpose, Rng};
     use crate::source::Source;
 
+    fn covariance() -> Tensor<f64> {
+        Tensor::from_rows(&[[2.0, 0.6, -0.3], [0.6, 0.7, 0.1], [-0.3, 0.1, 0.4]])
+    }
+
     fn example() -> GaussianFlow {
-        let s = Tensor::from_rows(&[[2.0, 0.6, -0.3], [0.6, 0.7, 0.1], [-0.3, 0.1, 0.4]]);
-        GaussianFlow::new(&[1.0, -2.0, 0.5], &s).unwrap()
+        GaussianFlow::new(&[1.0, -2.0, 0.5], &covariance()).unwrap()
     }
 
     #[test]
@@ -355,6 +359,38 @@ mod tests {
         flow.velocity(AffinePath::default()).eval(&[0.25, 0.75], &x, &mut u).unwrap();
         assert!((u.row(0)[0] - 2.237_837_837_8).abs() < 6e-11);
         assert!((u.row(1)[0] - 2.153_846_153_8).abs() < 6e-11);
+    }
+
+    #[test]
+    fn the_velocity_has_its_limit_at_both_ends_of_every_path() {
+        // u is as smooth as sqrt(1 - t) or smoother near an end, with derivatives of size 100 (`vp`, beta_max = 20).
+        const NEAR: f64 = 1e-12;
+        const BOUND: f64 = 1e-4;
+        let (flow, x) = (example(), Tensor::from_rows(&[[0.3, -0.2, 0.9]]));
+        for word in ["condot", "condot-min:0.1", "polynomial:2", "cosine", "linear-vp", "vp", "ve"] {
+            let u = flow.velocity(AffinePath::new(word.parse().unwrap()));
+            let at = |t: f64| {
+                let (mut value, mut d_u) = (Tensor::zeros(1, 3), Tensor::zeros(1, 3));
+                u.differential_worker(1, 1).jvp(&[t], &x, &x, &mut value, &mut d_u).unwrap();
+                [value, d_u]
+            };
+            for (end, near) in [(0.0, NEAR), (1.0, 1.0 - NEAR)] {
+                for (end, near) in at(end).iter().zip(&at(near)) {
+                    for (a, b) in end.as_slice().iter().zip(near.as_slice()) {
+                        assert!((a - b).abs() < BOUND, "{word}: {a} {b}");
+                    }
+                }
+            }
+            // A method that asks at t = 1 arrives, though its steps are long where `vp` is steep.
+            let x_1 = Solver::dopri5().tolerance(1e-8).solve(&u, &x, 0.0..1.0).unwrap().x;
+            let mixture =
+                MixtureFlow::new(&[1.0], &Tensor::from_rows(&[[1.0, -2.0, 0.5]]), &[covariance()]).unwrap();
+            let v = mixture.velocity(AffinePath::new(word.parse().unwrap()));
+            let same = Solver::dopri5().tolerance(1e-8).solve(&v, &x, 0.0..1.0).unwrap().x;
+            for (a, b) in x_1.as_slice().iter().zip(same.as_slice()) {
+                assert!((a - b).abs() < BOUND, "{word}: {a} {b}");
+            }
+        }
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl RowOf<'_> {
     /// The eigenvalue g_j of du^k/dx. // E18
     fn slope(&self, c: Coefficients, k: usize, j: usize) -> f64 {
         let s = self.flow.components[k].eigen.values[j];
-        (c.alpha * c.d_alpha * s + c.sigma * c.d_sigma) / self.c.row(k)[j]
+        (c.alpha * c.d_alpha * s + c.noise_rate()) / self.c.row(k)[j]
     }
 
     /// out = u^k: alpha' m_k + J_k (x - alpha m_k), for the row that was filled in.

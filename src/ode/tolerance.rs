@@ -82,7 +82,12 @@ impl<const D: usize> From<[f64; D]> for Tolerance {
 impl fmt::Display for Tolerance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, number) in self.numbers().iter().enumerate() {
-            write!(f, "{}{number}", if i == 0 { "" } else { "," })?;
+            f.write_str(if i == 0 { "" } else { "," })?;
+            if *number == 0.0 || (1e-4..1e16).contains(&number.abs()) {
+                write!(f, "{number}")?;
+            } else {
+                write!(f, "{number:e}")?; // not its zeros
+            }
         }
         Ok(())
     }
@@ -115,7 +120,8 @@ mod tests {
         for (tolerance, json, text) in [
             (Tolerance::from(0.5), "0.5", "0.5"),
             (Tolerance::from(vec![0.5]), "[0.5]", "0.5"),
-            (Tolerance::from([1e-6, 0.25]), "[1e-6,0.25]", "0.000001,0.25"),
+            (Tolerance::from([1e-6, 0.25]), "[1e-6,0.25]", "1e-6,0.25"),
+            (Tolerance::from([0.0, 1e-300]), "[0.0,1e-300]", "0,1e-300"),
         ] {
             assert_eq!(serde_json::to_string(&tolerance).unwrap(), json);
             assert_eq!(serde_json::from_str::<Tolerance>(json).unwrap(), tolerance);

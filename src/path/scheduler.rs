@@ -89,6 +89,15 @@ impl Coefficients {
     pub fn determinant(self) -> f64 {
         self.d_alpha * self.sigma - self.alpha * self.d_sigma
     }
+
+    /// sigma sigma', half the rate of sigma². Where sigma is 0 and sigma' infinite, at the end of `vp` and `linear-vp`, it is
+    /// still finite: alpha² + sigma² = 1 there, so that it is -alpha alpha'.
+    pub(crate) fn noise_rate(self) -> f64 {
+        if self.sigma == 0.0 && self.d_sigma.is_infinite() {
+            return -self.alpha * self.d_alpha;
+        }
+        self.sigma * self.d_sigma
+    }
 }
 
 impl Scheduler {
