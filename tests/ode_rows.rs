@@ -2,6 +2,7 @@
 //! component of it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::cast_precision_loss, reason = "numbers of rows")]
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -171,6 +172,148 @@ fn what_a_row_carries_is_controlled_with_it() {
                 "{method} {:?}",
                 solution.rows
             );
+        }
+    }
+}
+
+/// x goes straight, and carries C numbers with the rates (k + 1) 20 cos 20 t, or all alike.
+struct Carrying<const C: usize> {
+    alike: bool,
+}
+
+struct CarryingWorker<const C: usize>(bool);
+
+impl<const C: usize> VectorField<f64> for Carrying<C> {
+    fn dim(&self) -> usize {
+        1
+    }
+    fn eval(&self, _: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+        // Rows far out need other steps, and end at another time than the rest.
+        u.as_mut_slice().iter_mut().zip(x.as_slice()).for_each(|(u, x)| *u = (3.0 * x).sin());
+        Ok(())
+    }
+    fn worker(&self, _: usize) -> Box<dyn Worker<f64> + '_> {
+        Box::new(CarryingWorker::<C>(self.alike))
+    }
+}
+
+impl<const C: usize> Worker<f64> for CarryingWorker<C> {
+    fn eval(&mut self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+        Carrying::<C> { alike: self.0 }.eval(t, x, u)
+    }
+    fn carries(&self) -> usize {
+        C
+    }
+    fn eval_carry(
+        &mut self,
+        t: &[f64],
+        x: &Tensor<f64>,
+        u: &mut Tensor<f64>,
+        rate: &mut [f64],
+    ) -> Result<()> {
+        for (i, rates) in rate.chunks_exact_mut(C).enumerate() {
+            for (k, rate) in rates.iter_mut().enumerate() {
+                let times = if self.0 { 1.0 } else { 1.0 + k as f64 };
+                *rate = times * 20.0 * (20.0 * t[i] * (1.0 + x.row(i)[0])).cos();
+            }
+        }
+        self.eval(t, x, u)
+    }
+}
+
+fn places(rows: usize) -> Tensor<f64> {
+    Tensor::from_vec((0..rows).map(|i| 0.01 * i as f64).collect(), rows, 1).unwrap()
+}
+
+#[test]
+fn several_numbers_are_controlled_by_their_mean() {
+    // The mean of four equal numbers is that number to the bit.
+    for method in METHODS {
+        let solver = Solver::new(method).tolerance(1e-6);
+        let one = solver.solve(&Carrying::<1> { alike: true }, &places(100), 0.0..1.0).unwrap();
+        let four = solver.solve(&Carrying::<4> { alike: true }, &places(100), 0.0..1.0).unwrap();
+        assert!(one.x == four.x && one.rows == four.rows, "{method}");
+        let wanted = one.carry.iter().flat_map(|carry| [*carry; 4]);
+        assert!(four.carry.iter().map(|c| c.to_bits()).eq(wanted.map(f64::to_bits)), "{method}");
+    }
+}
+
+#[test]
+fn every_row_keeps_its_own_numbers() {
+    for method in METHODS {
+        let (field, solver) = (Carrying::<3> { alike: false }, Solver::new(method).tolerance(1e-6));
+        let all = solver.solve(&field, &places(100), 0.0..1.0).unwrap();
+        for i in 0..100 {
+            let alone = solver.solve(&field, &places(100).slice_rows(i..i + 1), 0.0..1.0).unwrap();
+            assert_eq!(alone.carry, &all.carry[3 * i..3 * i + 3], "{method}: row {i}");
+            for (k, carry) in alone.carry.iter().enumerate() {
+                // The same sums times 1, 2 and 3: a rounding each.
+                let wanted = (1.0 + k as f64) * alone.carry[0];
+                assert!((carry - wanted).abs() < 1e-13 * (1.0 + wanted.abs()), "{method}: {:?}", alone.carry);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_carried_is_one_more_component() {
+    // The same as a system of two: the same steps.
+    let system = FnField::new(2, |t: f64, x: &[f64], u: &mut [f64]| {
+        u[0] = (3.0 * x[0]).sin();
+        u[1] = 20.0 * (20.0 * t * (1.0 + x[0])).cos();
+    });
+    for method in METHODS {
+        let solver = Solver::new(method).tolerance(1e-6);
+        for x in [0.0, 0.3, 0.9] {
+            let carrying =
+                solver.solve(&Carrying::<1> { alike: true }, &Tensor::from_rows(&[[x]]), 0.0..1.0).unwrap();
+            let whole = solver.solve(&system, &Tensor::from_rows(&[[x, 0.0]]), 0.0..1.0).unwrap();
+            assert_eq!(carrying.rows, whole.rows, "{method} from {x}");
+            assert!((carrying.carry[0] - whole.x.row(0)[1]).abs() < 1e-12, "{method} from {x}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_become_too_large_are_named_by_their_row() {
+    // Far into the second block of rows; the answers themselves are finite.
+    let x = Tensor::from_vec((0..1000).map(|i| if i == 700 { 1.0 } else { 0.0 }).collect(), 1000, 1).unwrap();
+    let fast = FnField::new(1, |_: f64, x: &[f64], u: &mut [f64]| u[0] = x[0] * 1.5e308);
+    struct Rate;
+    struct RateWorker;
+    impl VectorField<f64> for Rate {
+        fn dim(&self) -> usize {
+            1
+        }
+        fn eval(&self, _: &[f64], _: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+            u.as_mut_slice().fill(0.0);
+            Ok(())
+        }
+        fn worker(&self, _: usize) -> Box<dyn Worker<f64> + '_> {
+            Box::new(RateWorker)
+        }
+    }
+    impl Worker<f64> for RateWorker {
+        fn eval(&mut self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+            Rate.eval(t, x, u)
+        }
+        fn eval_carry(
+            &mut self,
+            t: &[f64],
+            x: &Tensor<f64>,
+            u: &mut Tensor<f64>,
+            rate: &mut [f64],
+        ) -> Result<()> {
+            rate.iter_mut().zip(x.as_slice()).for_each(|(rate, x)| *rate = x * 1.5e308);
+            self.eval(t, x, u)
+        }
+    }
+    for method in METHODS {
+        let solver = Solver::new(method);
+        let errors =
+            [solver.solve(&fast, &x, 0.0..4.0).unwrap_err(), solver.solve(&Rate, &x, 0.0..4.0).unwrap_err()];
+        for error in errors {
+            assert!(error.to_string().contains("700"), "{method}: {error}");
         }
     }
 }
