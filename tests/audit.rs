@@ -97,9 +97,10 @@ fn a_model_proves_its_own_network() {
         }
     };
     let model = train("toy:moons:500", &["--predict", "target", "--scheduler", "cosine"]);
-    for real in ["f64", "f32"] {
-        check(&of_model(&[&model, "--real", real]), &["loss"]);
-        check(&of_model(&[&model, "--real", real, "--data", "toy:moons:500"]), &[]);
+    // In f32 the solver's error, which this path makes large, leaves nothing that a sum of cells could refute.
+    for (real, unsaid) in [("f64", &[][..]), ("f32", &["mass"])] {
+        check(&of_model(&[&model, "--real", real]), &[unsaid, &["loss"]].concat());
+        check(&of_model(&[&model, "--real", real, "--data", "toy:moons:500"]), unsaid);
     }
     let only = of_model(&[&model, "--only", "model.mass,model.loss"]);
     assert_eq!(only.keys().collect::<Vec<_>>(), ["model.loss", "model.mass"]);
