@@ -227,18 +227,19 @@ fn places(rows: usize) -> Tensor<f64> {
 
 #[test]
 fn several_numbers_are_controlled_by_their_mean() {
-    // The mean of four equal numbers is that number, but for the rounding of their sum: the same steps, to the last bits.
-    const ROUNDING: f64 = 1e-12;
+    // The mean of four equal numbers is that number but for rounding, which a small error of the method's two results makes larger: as
+    // many steps, of sizes that are a little different, and results that differ by less than the tolerance.
+    const TOLERANCE: f64 = 1e-6;
     for method in METHODS {
-        let solver = Solver::new(method).tolerance(1e-6);
+        let solver = Solver::new(method).tolerance(TOLERANCE);
         let one = solver.solve(&Carrying::<1> { alike: true }, &places(100), 0.0..1.0).unwrap();
         let four = solver.solve(&Carrying::<4> { alike: true }, &places(100), 0.0..1.0).unwrap();
         assert_eq!(one.rows, four.rows, "{method}");
         for (i, carry) in four.carry.iter().enumerate() {
-            assert!((carry - one.carry[i / 4]).abs() < ROUNDING, "{method}: {carry} {}", one.carry[i / 4]);
+            assert!((carry - one.carry[i / 4]).abs() < TOLERANCE, "{method}: {carry} {}", one.carry[i / 4]);
         }
         for (a, b) in one.x.as_slice().iter().zip(four.x.as_slice()) {
-            assert!((a - b).abs() < ROUNDING, "{method}: {a} {b}");
+            assert!((a - b).abs() < TOLERANCE, "{method}: {a} {b}");
         }
     }
 }
