@@ -61,13 +61,17 @@ pub enum Error {
     },
     /// Training left the finite numbers.
     #[error(
-        "the training loss became {loss} at step {step}: lower the learning rate, clip the gradient, or look for outliers in the data; the state before that step is kept"
+        "the training loss became {loss} at step {step}: lower the learning rate, clip the gradient, or look for outliers: of that step's batch row {row} of the training data (counted from 0) lies farthest out, with {size} in the network's units; the state before that step is kept"
     )]
     Diverged {
         /// The step, counted from 1.
         step: u64,
         /// The loss of that step.
         loss: f64,
+        /// Of the rows of the training data that were in its batch the one that lies farthest out, counted from 0.
+        row: u64,
+        /// The largest number of that row, without its sign, in the network's units.
+        size: f64,
     },
     /// The velocity left the finite numbers while an ODE was solved.
     #[error(

@@ -115,6 +115,13 @@ pub struct ObjectiveWorker<R: Real> {
     baseline: Option<BaselineWorker<R>>,
 }
 
+impl<R: Real> ObjectiveWorker<R> {
+    /// The numbers of the target rows that were drawn last, of which there were `rows`.
+    pub(crate) fn rows(&self, rows: usize) -> &[usize] {
+        &self.row[..rows]
+    }
+}
+
 impl Objective {
     /// Records the loss of a network for a path from a source.
     #[must_use]

@@ -527,6 +527,7 @@ impl Trainer {
             rows,
             source_rows,
             z_1,
+            numbers: split.map(|split| split.trained),
             conditions,
             condition_weight,
             pairs,
@@ -681,6 +682,8 @@ pub struct Run {
     optimizer: Optimizer<f32>,
     objective: Objective,
     z_1: Tensor<f32>,
+    /// The numbers of these rows in the table, where some are held out.
+    numbers: Option<Vec<usize>>,
     /// As the network is given them, [N, c].
     conditions: Option<Tensor<f32>>,
     condition_weight: Option<f64>,
@@ -779,13 +782,16 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Diverged`] if the loss or its gradient is not finite: the run is then over, and [`Run::flow`] gives the state before.
-    /// Those of [`Coupling::join`] if rows cannot be paired.
-    ///
-    /// # Panics
-    /// If the run is done.
+    /// Those of [`Coupling::join`] if rows cannot be paired, and [`Error::Setting`] if the run is done.
     #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
     pub fn step(&mut self) -> Result<Step> {
-        assert!(!self.is_done(), "a step of a training that is done");
+        if self.is_done() {
+            return Err(Error::Setting {
+                name: "steps",
+                value: format!("{}, all of them made", self.done),
+                remedy: "ask `is_done` before the next step, or train anew with more of them",
+            });
+        }
         let batch = self.trainer.batch;
         let rows_at_once = rows_per_block(batch);
         let blocks = batch.div_ceil(rows_at_once);
@@ -832,8 +838,7 @@ impl Run {
         });
         let loss = self.slots.iter().map(|slot| slot.loss).sum::<f64>() / batch as f64; // E11
         if !loss.is_finite() {
-            self.state = State::LossDiverged;
-            return Err(Error::Diverged { step: self.done + 1, loss });
+            return Err(self.diverged(State::LossDiverged, loss, offset));
         }
         let lr =
             self.trainer.adam.lr * self.trainer.lr_schedule.factor(self.done, self.end, self.trainer.warmup);
@@ -844,8 +849,7 @@ impl Run {
         let gradients = &gradients[..slots];
         let gradient_norm = self.optimizer.step(self.velocity.weights_mut(), gradients, lr);
         if !gradient_norm.is_finite() {
-            self.state = State::GradientDiverged;
-            return Err(Error::Diverged { step: self.done + 1, loss });
+            return Err(self.diverged(State::GradientDiverged, loss, offset));
         }
         self.done += 1;
         if self.losses.len() == RECENT {
@@ -854,6 +858,35 @@ impl Run {
         self.losses.push_back(loss);
         let validation = self.validate()?;
         Ok(Step { step: self.done, loss, lr, gradient_norm, validation })
+    }
+
+    /// Ends the run: looks through the batch of the step that was being made, drawn once more, or from `offset` on in the pairs
+    /// that are ready.
+    fn diverged(&mut self, state: State, loss: f64, offset: usize) -> Error {
+        self.state = state;
+        let batch = self.trainer.batch;
+        let rows_at_once = rows_per_block(batch);
+        let blocks = batch.div_ceil(rows_at_once);
+        let mut rows = Vec::with_capacity(batch);
+        if let Some(pairs) = &self.pairs {
+            let number = self.done / (pairs.pairing.size / batch) as u64;
+            let ready = pairs.ready.iter().zip(pairs.first..).find(|(_, ready)| *ready == number);
+            rows.extend(ready.iter().flat_map(|(pairs, _)| pairs.rows.iter().skip(offset).take(batch)));
+        } else if let Some(Slot { worker, .. }) = self.slots.first_mut() {
+            for block in 0..blocks {
+                let first = block * rows_at_once;
+                let share = Share { first, rows: rows_at_once.min(batch - first), batch };
+                let mut stream = self.streams.stream(self.done * blocks as u64 + block as u64);
+                let weights = self.velocity.weights();
+                self.objective.draw_and_measure(worker, weights, &self.z_1, None, None, &mut stream, share);
+                rows.extend_from_slice(worker.rows(share.rows));
+            }
+        }
+        let size =
+            |&row: &usize| self.z_1.row(row).iter().fold(0.0, |most: f64, z| most.max(z.to_f64().abs()));
+        let farthest = rows.iter().max_by(|a, b| size(a).total_cmp(&size(b))).copied().unwrap_or_default();
+        let row = self.numbers.as_ref().map_or(farthest, |numbers| numbers[farthest]);
+        Error::Diverged { step: self.done + 1, loss, row: row as u64, size: size(&farthest) }
     }
 
     /// Finds the loss on the rows held out, if it is time for it, and when the training ends.

@@ -24,6 +24,7 @@ mod layers;
 mod likelihood;
 mod manual;
 mod model_file;
+mod numbers;
 mod ode_accuracy;
 mod ode_adaptive;
 mod ode_limits;

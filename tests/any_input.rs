@@ -18,7 +18,10 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use pushforward::audit::Precision;
-use pushforward::closed_form::{EmpiricalField, ExactLoss, GaussianFlow, MixtureFlow, mean_and_covariance};
+use pushforward::closed_form::{
+    Baseline, EmpiricalField, ExactLoss, GaussianBaseline, GaussianFlow, MixtureFlow, Residual,
+    mean_and_covariance,
+};
 use pushforward::coupling::{Matched, Pairing, Pairs, Sinkhorn, assign, assign_points};
 use pushforward::data::{
     Bounds, Column, ConditionColumn, ConditionKind, Conditions, Declared, Header, Kind, Layout, Missing,
@@ -33,8 +36,8 @@ use pushforward::metrics::{
 };
 use pushforward::nn::{Adam, LrSchedule, MlpShape, TimeEmbedding};
 use pushforward::objective::{TimeSampling, TimeWeight, loss};
-use pushforward::ode::{AdaptiveIntegration, EulerMaruyama, Integration, Method, Tolerance};
-use pushforward::path::{Diffused, Predicted, Prediction, Rescheduled, Transformed, Width};
+use pushforward::ode::{AdaptiveIntegration, EulerMaruyama, Integration, Method, Tolerance, Workspace};
+use pushforward::path::{Diffused, Predicted, Prediction, Rescheduled, Steered, Transformed, Width};
 use pushforward::rng::Purpose;
 use pushforward::train::Standardization;
 use pushforward::{
@@ -249,6 +252,7 @@ proptest! {
     fn words(text in text()) {
         answered(move || {
             word::<Activation>(&text);
+            word::<Baseline>(&text);
             word::<Bounds>(&text);
             word::<Coupling>(&text);
             word::<Divergence>(&text);
@@ -326,6 +330,11 @@ proptest! {
             let _ = walk.solve(&field, &|t| slope * t, &x, 0.0..1.0);
             let _ = walk.trajectory(&field, &|_| offset, &x, ends, intervals);
             let _ = PathEnergy::measure(&field, &x, &solver);
+            for rows in [x.rows(), first_row] {
+                if let Ok(mut workspace) = Workspace::new(&solver, &field, rows, 0.0..1.0) {
+                    let _ = (workspace.solve(&mut x.clone()), workspace.solve(&mut x.clone()));
+                }
+            }
         });
     }
 
@@ -369,6 +378,7 @@ proptest! {
     ) {
         answered(move || {
             let _ = path.check();
+            let x_0_kept = x_0.clone();
             let c = path.coefficients(at);
             let _ = (c.determinant(), path.width.coefficients(at), path.scheduler.snr(at), path.scheduler.source_std());
             let _ = (path.scheduler.snr_inverse(at), path.scheduler.ends_as(other));
@@ -390,6 +400,17 @@ proptest! {
             let _ = Transformed::new(&mlp, Predicted { prediction: path.prediction, scheduler: from })
                 .eval(&[at, 1.0], &x, &mut u);
             let _ = Transformed::new(&mlp, Diffused { scheduler: from, beta: at }).eval(&[0.5, 1.0], &x, &mut u);
+            let steered = Transformed::new(&mlp, Steered { scheduler: from });
+            let _ = Guided::by(&mlp, &steered, at).eval(&[at, 0.0], &x, &mut u);
+            for source in [None, Some(&x_0_kept)] {
+                let Ok(baseline) = GaussianBaseline::fit(&x_1, source) else { continue };
+                let _ = (baseline.correlation(), baseline.scales(c), baseline.check(network_dim));
+                let residual = Residual::new(&mlp, &baseline, from, Simd::detect());
+                let _ = residual.eval(&[at, 1.0], &x, &mut u);
+                let _ = Solver::rk4().steps(2).solve(&residual, &x_1, 0.0..1.0);
+                let flow = Flow::new(network(network_dim, 0), path, Source::Normal);
+                let _ = flow.with_baseline(baseline).and_then(|flow| flow.sample(2, &Solver::euler(), &mut Rng::from_seed(0)));
+            }
         });
     }
 
@@ -582,6 +603,7 @@ struct Training {
     batch: usize,
     fractions: [Option<f64>; 2],
     words: (LrSchedule, TimeSampling, TimeWeight, bool),
+    baseline: Option<Baseline>,
 }
 
 fn training() -> impl Strategy<Value = Training> {
@@ -622,8 +644,9 @@ fn training() -> impl Strategy<Value = Training> {
     ];
     let coupling = (coupling(), proptest::option::weighted(0.1, prop_oneof![1_usize..140, count()]));
     let path = prop_oneof![2 => Just(AffinePath::default()), 1 => path()];
-    (path, coupling, adam, numbers, batch, fractions, words).prop_map(
-        |(path, coupling, adam, numbers, batch, fractions, words)| Training {
+    let baseline = proptest::option::of(prop::sample::select(Baseline::ALL.to_vec()));
+    (path, coupling, adam, numbers, batch, fractions, words, baseline).prop_map(
+        |(path, coupling, adam, numbers, batch, fractions, words, baseline)| Training {
             path,
             coupling,
             adam,
@@ -631,6 +654,7 @@ fn training() -> impl Strategy<Value = Training> {
             batch,
             fractions,
             words,
+            baseline,
         },
     )
 }
@@ -655,6 +679,10 @@ impl Training {
         };
         let trainer = match self.fractions[0] {
             Some(fraction) => trainer.validation(fraction).patience(patience),
+            None => trainer,
+        };
+        let trainer = match self.baseline {
+            Some(baseline) => trainer.baseline(baseline),
             None => trainer,
         };
         match self.fractions[1] {
@@ -696,6 +724,11 @@ fn use_flow(flow: &Flow, x: &Tensor<f64>, n: usize, solver: &Solver, divergence:
         let _ = flow.trajectory_noisy::<f32>(rows.clone(), 0.5, (4, 2), source, noise);
         let _ = flow.draw_conditions(rows, source);
     }
+    let _ = flow.with_sampler(n, solver, |sampler| {
+        let mut drawn = Tensor::<f32>::zeros(n.min(9), flow.dim());
+        sampler.draw(n, streams(Purpose::Source), &mut drawn)?;
+        sampler.draw(usize::MAX, streams(Purpose::Source), &mut x.clone())
+    });
     let _ = flow.trajectory::<f32>(0..2, u32::MAX, &Solver::dopri5(), streams(Purpose::Source));
     let _ = (flow.encode(x, solver), flow.decode::<f64>(&x.cast(), solver));
     let _ = (flow.encode(&x.cast::<f32>(), solver), flow.trajectory_from::<f64>(&x.cast(), 3, solver));

@@ -60,12 +60,13 @@ impl<'a, R: Real> Workspace<'a, R> {
     /// Takes the memory to move `rows` rows from time `t.start` to time `t.end`.
     ///
     /// # Errors
-    /// [`Error::Setting`] for settings that do not fit the solver or an end that is not finite.
+    /// [`Error::Setting`] for settings that do not fit the solver, an end that is not finite, or rows for which there is no memory.
     pub fn new<F>(solver: &Solver, field: &'a F, rows: usize, t: Range<f64>) -> Result<Self>
     where
         F: VectorField<R> + ?Sized,
     {
         let d = field.dim();
+        Tensor::<R>::try_zeros(rows, d.max(1))?; // what is far too much is refused at once
         let plan = solver.plan(field, &Tensor::zeros(0, d), &t)?;
         let block = |first: usize| {
             let x = Tensor::zeros(ROWS_PER_BLOCK.min(rows - first), d);
