@@ -12,6 +12,8 @@
 //! can remove it by [`remove_unfinished`]. For that the names of these files are kept for the whole process: a
 //! signal does not know who was writing.
 
+#![deny(clippy::indexing_slicing)]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};

@@ -48,6 +48,9 @@
 //! Same seed, same bits, on any number of threads. Another SIMD level ([`SimdLevel`]) may change the last bits;
 //! `portable` gives the same on every CPU of the same standard library. All others: [`guide::limits`].
 
+// The library answers with an error. What may still panic, for a slip that a `# Panics` section names, says why.
+#![deny(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::string_slice)]
+
 pub mod audit;
 pub mod autodiff;
 pub mod checkpoint;

@@ -110,6 +110,7 @@ impl Source {
     ///
     /// # Panics
     /// For `data`: see [`Source::check_drawn`].
+    #[allow(clippy::panic, reason = "the slip of a caller that `# Panics` names")]
     pub fn draw<R: Real>(self, stream: &mut Stream, rows: &mut [R]) {
         match self {
             Self::Normal => rows.iter_mut().for_each(|x| *x = R::from_f64(stream.normal())),
@@ -129,6 +130,7 @@ impl Source {
     /// assert!((log_p - -2.837_877_066_4).abs() < 1e-10);
     /// ```
     #[must_use]
+    #[allow(clippy::panic, reason = "the slip of a caller that `# Panics` names")]
     #[allow(clippy::cast_precision_loss, reason = "a dimension is far below 2^53")]
     pub fn log_density<R: Real>(self, x: &[R]) -> f64 {
         match self {
@@ -141,6 +143,7 @@ impl Source {
     }
 
     /// Draws rows of one block of [`ROWS_PER_STREAM`], after leaving out its first `skipped` rows.
+    #[allow(clippy::panic, reason = "the slip of a caller that `# Panics` of `fill` names")]
     fn fill_block<R: Real>(self, streams: &Streams, block: usize, skipped: usize, d: usize, rows: &mut [R]) {
         let mut stream = streams.stream(block as u64);
         match self {

@@ -111,6 +111,11 @@ impl<R: Real> Tensor<R> {
         &mut self.data[i * self.cols..(i + 1) * self.cols]
     }
 
+    /// The numbers of column j, which there must be.
+    pub(crate) fn column(&self, j: usize) -> impl Iterator<Item = R> + '_ {
+        self.data.iter().skip(j).step_by(self.cols.max(1)).copied()
+    }
+
     /// All numbers, row after row.
     #[must_use]
     pub fn as_slice(&self) -> &[R] {

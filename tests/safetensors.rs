@@ -141,6 +141,9 @@ fn what_does_not_fit_is_named() {
         (with("header", json!(["a"])), "names of columns"),
         (json!({ "dim": 2 }), "missing field `hidden`"),
         (json!([]), "its description"),
+        (json!({ "model": 5 }), "its description"),
+        (json!({ "model": [{}] }), "its description"),
+        (json!({ "model": { "record": "none" } }), "its description"),
     ] {
         let said = Flow::from_safetensors(&described(&bytes, &about), file()).unwrap_err().to_string();
         assert!(said.contains(named) && said.starts_with("x.safetensors is no usable"), "{said}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::op::{Linear, Op};
-use super::replay::{Buffer, Derivatives, Replay, TANGENTS};
+use super::replay::{Buffer, Derivatives, Replay, TANGENTS, layer};
 use super::tape::{Tape, Var};
 use super::weights::Weights;
 use crate::kernel::Real;
@@ -85,7 +85,7 @@ impl<R: Real> ProbeReplay<R> {
                 .rows_mut(k * rows)
                 .copy_from(self.probes.range(k * first..k * (first + rows)), 0);
             for (l, &i) in self.chain.iter().enumerate() {
-                let Op::Linear(layer) = &nodes[i].op else { unreachable!("a chain consists of layers") };
+                let layer = layer(&nodes[i].op);
                 let slope = slopes[i].as_ref().map(|slope| slope.range(first..first + rows));
                 let (before, after) = self.tangents.split_at_mut(l + 1);
                 layer.jvp_each(weights, slope, k, &before[l], &mut after[0], rows);

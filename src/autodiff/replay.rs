@@ -115,7 +115,7 @@ impl<R: Real> Replay<R> {
     /// # Panics
     /// If the derivatives asked for do not reach `var`, or `rows` do not fit.
     pub fn cotangent_mut(&mut self, var: Var, rows: usize) -> RowsMut<'_, R> {
-        self.cotangents[var.0].as_mut().expect("a variable that is differentiated").rows_mut(rows)
+        differentiated(self.cotangents[var.0].as_mut()).rows_mut(rows)
     }
 
     /// The cotangent of an input after [`Replay::vjp`].
@@ -124,7 +124,7 @@ impl<R: Real> Replay<R> {
     /// If the derivatives asked for do not reach `var`, or `rows` do not fit.
     #[must_use]
     pub fn cotangent(&self, var: Var, rows: usize) -> Rows<'_, R> {
-        self.cotangents[var.0].as_ref().expect("a variable that is differentiated").rows(rows)
+        differentiated(self.cotangents[var.0].as_ref()).rows(rows)
     }
 
     /// The tangents of an input, [K rows, cols], to fill before [`Replay::jvp`].
@@ -133,7 +133,7 @@ impl<R: Real> Replay<R> {
     /// If the derivatives asked for do not reach `var`, or `rows` do not fit.
     pub fn tangent_mut(&mut self, var: Var, rows: usize) -> RowsMut<'_, R> {
         let rows = self.derivatives.tangents * rows;
-        self.tangents[var.0].as_mut().expect("a variable that is differentiated").rows_mut(rows)
+        differentiated(self.tangents[var.0].as_mut()).rows_mut(rows)
     }
 
     /// The tangents of a variable after [`Replay::jvp`], [K rows, cols].
@@ -143,7 +143,7 @@ impl<R: Real> Replay<R> {
     #[must_use]
     pub fn tangent(&self, var: Var, rows: usize) -> Rows<'_, R> {
         let rows = self.derivatives.tangents * rows;
-        self.tangents[var.0].as_ref().expect("a variable that is differentiated").rows(rows)
+        differentiated(self.tangents[var.0].as_ref()).rows(rows)
     }
 
     /// Computes every variable from the inputs, for the first `rows` rows.
@@ -223,6 +223,21 @@ impl<R: Real> Replay<R> {
     }
 }
 
+/// The buffer of a variable that derivatives reach.
+#[allow(clippy::expect_used, reason = "that they do not is the slip of a caller, which `# Panics` names")]
+fn differentiated<T>(buffer: Option<T>) -> T {
+    buffer.expect("a variable that is differentiated")
+}
+
+/// The layer that a node of a chain is.
+#[allow(clippy::unreachable, reason = "a chain was made of layers alone")]
+pub(super) fn layer(op: &Op) -> &Linear {
+    match op {
+        Op::Linear(linear) => linear,
+        _ => unreachable!("a chain consists of layers"),
+    }
+}
+
 /// Tangents that are carried through a chain of layers together: enough rows for a product, few enough for the cache.
 pub(super) const TANGENTS: usize = 256;
 
@@ -279,10 +294,7 @@ impl<R: Real> DivergenceReplay<R> {
     pub fn divergence(&mut self, weights: &Weights<R>, trace: &mut [f64]) {
         assert!(trace.len() <= self.replay.capacity, "{} rows of {}", trace.len(), self.replay.capacity);
         let (d, nodes, slopes) = (self.d, &self.replay.tape.nodes, &self.replay.slopes);
-        let layer = |i: usize| match &nodes[i].op {
-            Op::Linear(linear) => linear,
-            _ => unreachable!("a chain consists of layers"),
-        };
+        let layer = |i: usize| layer(&nodes[i].op);
         let last = self.chain.len() - 1;
         layer(self.chain[last]).transpose(weights, &mut self.transposed, d);
         for (block, trace) in trace.chunks_mut(self.rows_at_once).enumerate() {

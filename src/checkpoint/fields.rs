@@ -11,6 +11,7 @@ use serde::ser::{self, Serialize, Serializer};
 use serde::{Deserialize, Deserializer, de};
 
 use super::MOST_FIELD_BYTES;
+use crate::error::Error;
 
 /// One token: head of [`checkpoint`](super).
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -75,20 +76,21 @@ pub(super) fn decode_flat(bytes: &[u8]) -> Result<Vec<(String, String)>, Problem
 /// Lists the fields of a value, those inside fields as `outer.inner`, each with its value as text: what two settings differ in
 /// can be named without knowing them.
 ///
-/// # Panics
-/// If the value is of a type that no file can hold (a number of 128 bits, a map whose keys are no texts).
+/// # Errors
+/// [`Error::Setting`] if the value is of a type that no file can hold (a number of 128 bits, a map whose keys are no texts).
 ///
 /// # Example
 /// ```
 /// let adam = pushforward::nn::Adam::default();
-/// assert_eq!(pushforward::checkpoint::flat(&adam)[0], ("lr".into(), "0.002".into()));
+/// assert_eq!(pushforward::checkpoint::flat(&adam)?[0], ("lr".into(), "0.002".into()));
+/// # Ok::<(), pushforward::Error>(())
 /// ```
-#[must_use]
-pub fn flat<T: Serialize>(value: &T) -> Vec<(String, String)> {
-    match tokens(value).and_then(|tokens| flatten(&tokens)) {
-        Ok(fields) => fields,
-        Err(problem) => panic!("a value that cannot be kept: {problem}"),
-    }
+pub fn flat<T: Serialize>(value: &T) -> crate::Result<Vec<(String, String)>> {
+    tokens(value).and_then(|tokens| flatten(&tokens)).map_err(|problem| Error::Setting {
+        name: "value",
+        value: problem.to_string(),
+        remedy: "give one of numbers, texts, lists and named fields",
+    })
 }
 
 fn decode_tokens(bytes: &[u8]) -> Result<Vec<Token>, Problem> {
@@ -193,7 +195,7 @@ impl Counted<'_> {
     }
 
     fn finish(self) -> Result<(), Problem> {
-        if let Token::List(count) | Token::Fields(count) = &mut self.writer.tokens[self.at] {
+        if let Some(Token::List(count) | Token::Fields(count)) = self.writer.tokens.get_mut(self.at) {
             *count = self.count;
         }
         Ok(())

@@ -46,6 +46,9 @@
 //! # Source
 //! SHA-256: FIPS 180-4 (the crate `sha2`). The shape of the mark: that of PNG.
 
+// Bytes of strangers: what they say is looked up, never believed.
+#![deny(clippy::indexing_slicing)]
+
 mod fields;
 mod read;
 mod write;

@@ -279,11 +279,12 @@ impl<I: Read> Source<'_, I> {
         let (mut piece, mut left) = ([0; PIECE], length);
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
-            let got = self.read(&mut piece[..want])?;
+            let piece = piece.get_mut(..want).unwrap_or_default();
+            let got = self.read(piece)?;
             if got < want {
                 return Err(self.ends_in(name, length - left + got as u64, length));
             }
-            to(&piece[..want]);
+            to(piece);
             left -= want as u64;
         }
         Ok(())
@@ -293,7 +294,7 @@ impl<I: Read> Source<'_, I> {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize> {
         let mut got = 0;
         while got < bytes.len() {
-            match self.input.read(&mut bytes[got..]) {
+            match self.input.read(bytes.get_mut(got..).unwrap_or_default()) {
                 Ok(0) => break,
                 Ok(n) => got += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -316,21 +317,24 @@ impl Entry {
         if used.is_empty() || !used.iter().all(u8::is_ascii_graphic) || zeros.iter().any(|&byte| byte != 0) {
             return None;
         }
-        let length = u64_at(rest, 16);
-        let content = match u32_at(rest, 0) {
+        let (numbers, hash) = rest.split_at_checked(24)?;
+        let length = u64_at(numbers, 16);
+        let content = match u32_at(numbers, 0) {
             1 => Content::Fields,
             2 if length.is_multiple_of(4) => Content::Numbers,
             _ => return None,
         };
         let name = str::from_utf8(used).ok()?.to_owned();
-        Some(Self { name, content, offset: u64_at(rest, 8), length, hash: rest[24..].try_into().ok()? })
+        Some(Self { name, content, offset: u64_at(numbers, 8), length, hash: hash.try_into().ok()? })
     }
 }
 
+/// The number at a place; 0 beyond the end.
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..at + 4].iter().rev().fold(0, |number, &byte| (number << 8) | u32::from(byte))
+    bytes.get(at..).and_then(<[u8]>::first_chunk).copied().map_or(0, u32::from_le_bytes)
 }
 
+/// The number at a place; 0 beyond the end.
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | (u64::from(u32_at(bytes, at + 4)) << 32)
+    bytes.get(at..).and_then(<[u8]>::first_chunk).copied().map_or(0, u64::from_le_bytes)
 }

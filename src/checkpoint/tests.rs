@@ -216,7 +216,7 @@ fn fields_are_found_by_name_and_unknown_ones_refused() {
 
 #[test]
 fn fields_are_listed_with_their_place() {
-    let found = flat(&value());
+    let found = flat(&value()).unwrap();
     let of = |name: &str| found.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
     assert_eq!(of("words.0"), Some("Plain"));
     assert_eq!(of("words.1.sized"), Some("4294967295"));
@@ -224,7 +224,8 @@ fn fields_are_listed_with_their_place() {
     assert_eq!(of("words.3.Named.b.1"), Some("255"));
     assert_eq!((of("none"), of("some"), of("map.y")), (Some("none"), Some("none"), Some("3")));
     assert_eq!(fields::decode_flat(&fields::encode(&value()).unwrap()).unwrap(), found);
-    assert_eq!(flat(&3_u8), [(String::new(), "3".to_owned())]);
+    assert_eq!(flat(&3_u8).unwrap(), [(String::new(), "3".to_owned())]);
+    assert!(flat(&3_u128).unwrap_err().to_string().contains("128"));
 }
 
 #[test]

@@ -178,10 +178,11 @@ impl Column {
     /// The cell for which these numbers stand.
     pub(super) fn decode(&self, y: &[f64]) -> f64 {
         if self.kind == Kind::Categorical {
-            let largest = (0..y.len()).reduce(|best, k| if y[k] > y[best] { k } else { best });
-            return largest.unwrap_or(0) as f64;
+            let larger = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
+            return y.iter().copied().enumerate().reduce(larger).map_or(0, |(k, _)| k) as f64;
         }
-        let x = self.between().map_or(y[0], |between| between.from_line(y[0]));
+        let y = y.first().copied().unwrap_or(f64::NAN);
+        let x = self.between().map_or(y, |between| between.from_line(y));
         match (self.kind, self.bounds) {
             (Kind::Integer, None) => x.round() + 0.0, // no -0
             (Kind::Integer, Some(bounds)) => x.round().clamp(bounds.lo(), bounds.hi()) + 0.0,

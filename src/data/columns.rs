@@ -237,14 +237,14 @@ impl Columns {
 
     /// Where the k-th of the columns that are taken stands in the file.
     fn in_file(&self, k: usize) -> usize {
-        self.picked.as_ref().map_or(k, |picked| picked[k])
+        self.picked.as_ref().and_then(|picked| picked.get(k)).copied().unwrap_or(k)
     }
 
     /// What a message calls the k-th column that is taken: its name, or its number in the file counted
     /// from 1.
     fn name(&self, k: usize) -> String {
-        match &self.header {
-            Some(names) if !names[k].is_empty() => names[k].clone(),
+        match self.header.as_ref().and_then(|names| names.get(k)) {
+            Some(name) if !name.is_empty() => name.clone(),
             _ => (self.in_file(k) + 1).to_string(),
         }
     }
@@ -284,10 +284,10 @@ fn first_duplicate(names: &[String]) -> Option<&str> {
 
 /// The beginning of a text, as much as a message can bear.
 fn shortened(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    if text.chars().nth(chars).is_none() {
+        return text.to_owned();
     }
+    text.chars().take(chars).chain(['…']).collect()
 }
 
 #[cfg(test)]

@@ -81,9 +81,10 @@ impl Conditions {
             let remedy = "give the condition of each training row";
             return Err(Error::Dimension { what: "rows of the conditions", expected: 1, found: 0, remedy });
         }
-        for j in 0..c {
-            if fitted.columns[j].kind == ConditionKind::Numeric {
-                let column = || (0..values.rows()).map(|i| values.row(i)[j]);
+        let moments = fitted.mean.iter_mut().zip(&mut fitted.std);
+        for (j, (column, (mean_of, std_of))) in fitted.columns.iter().zip(moments).enumerate() {
+            if column.kind == ConditionKind::Numeric {
+                let column = || values.column(j);
                 let scale = column().fold(0.0, |most: f64, y| most.max(y.abs()));
                 let n = values.rows() as f64;
                 let mean = column().map(|y| y / n).sum::<f64>();
@@ -91,9 +92,9 @@ impl Conditions {
                 let unit = if scale > 0.0 { scale } else { 1.0 };
                 let square = column().map(|y| ((y / unit) - (mean / unit)).powi(2)).sum::<f64>() / n;
                 let std = unit * square.sqrt();
-                fitted.mean[j] = mean;
+                *mean_of = mean;
                 // One that does not vary says nothing: 0 to the network.
-                fitted.std[j] = if std > CONSTANT_SPREAD * scale { std } else { 0.0 };
+                *std_of = if std > CONSTANT_SPREAD * scale { std } else { 0.0 };
             }
         }
         Ok(fitted)
@@ -121,8 +122,8 @@ impl Conditions {
         let mut encoded = Tensor::zeros(values.rows(), self.width());
         for i in 0..values.rows() {
             let (known, mut rest) = encoded.row_mut(i).split_at_mut(1);
-            known[0] = 1.0;
-            for (j, column) in self.columns.iter().enumerate() {
+            known.fill(1.0);
+            for ((column, units), &y) in self.columns.iter().zip(self.units()).zip(values.row(i)) {
                 let (own, next) = rest.split_at_mut(column.width());
                 #[allow(
                     clippy::cast_possible_truncation,
@@ -130,8 +131,10 @@ impl Conditions {
                     reason = "a checked category; a number of 64 bits that the network sees in 32"
                 )]
                 match column.kind {
-                    ConditionKind::Numeric => own[0] = self.standardized(values.row(i)[j], j) as f32,
-                    ConditionKind::Categorical(_) => own[values.row(i)[j] as usize] = 1.0,
+                    ConditionKind::Numeric => own.fill(standardized(y, units) as f32),
+                    ConditionKind::Categorical(_) => {
+                        own.iter_mut().skip(y as usize).take(1).for_each(|one| *one = 1.0)
+                    }
                 }
                 rest = next;
             }
@@ -147,11 +150,11 @@ impl Conditions {
     /// As [`Conditions::encode`].
     pub fn categories_of(&self, values: &Tensor<f64>) -> Result<Vec<u32>> {
         self.check(values)?;
-        let categorical: Vec<usize> =
-            (0..self.columns.len()).filter(|&j| self.columns[j].kind != ConditionKind::Numeric).collect();
         let mut known = HashMap::new();
         let mut of_row = |i| {
-            let key: Vec<u64> = categorical.iter().map(|&j| values.row(i)[j].to_bits()).collect();
+            let cells = self.columns.iter().zip(values.row(i));
+            let categories = cells.filter(|(column, _)| column.kind != ConditionKind::Numeric);
+            let key: Vec<u64> = categories.map(|(_, y)| y.to_bits()).collect();
             let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
             *known.entry(key).or_insert(next)
         };
@@ -164,12 +167,13 @@ impl Conditions {
     /// As [`Conditions::encode`].
     pub fn numbers_of(&self, values: &Tensor<f64>) -> Result<Tensor<f32>> {
         self.check(values)?;
-        let numeric: Vec<usize> = (0..self.columns.len()).filter(|&j| self.std[j] > 0.0).collect();
-        let mut numbers = Tensor::zeros(values.rows(), numeric.len());
+        let numeric = self.std.iter().filter(|&&std| std > 0.0).count();
+        let mut numbers = Tensor::zeros(values.rows(), numeric);
         for i in 0..values.rows() {
-            for (to, &j) in numbers.row_mut(i).iter_mut().zip(&numeric) {
+            let varying = self.units().zip(values.row(i)).filter(|((_, std), _)| *std > 0.0);
+            for (to, (units, &y)) in numbers.row_mut(i).iter_mut().zip(varying) {
                 #[allow(clippy::cast_possible_truncation, reason = "the network sees 32 bits as well")]
-                let number = self.standardized(values.row(i)[j], j) as f32;
+                let number = standardized(y, units) as f32;
                 *to = number;
             }
         }
@@ -177,8 +181,9 @@ impl Conditions {
         Ok(numbers)
     }
 
-    fn standardized(&self, y: f64, j: usize) -> f64 {
-        if self.std[j] > 0.0 { (y - self.mean[j]) / self.std[j] } else { 0.0 }
+    /// Mean and standard deviation of each column.
+    fn units(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.mean.iter().copied().zip(self.std.iter().copied())
     }
 
     /// Looks for values that are none of these conditions.
@@ -219,9 +224,10 @@ impl Conditions {
                 return Err(Error::Dimension { what: "conditions", expected: c.max(1), found: c, remedy });
             }
         }
-        for (j, ConditionColumn { name, kind }) in self.columns.iter().enumerate() {
+        let mut seen = std::collections::HashSet::new();
+        for (ConditionColumn { name, kind }, (mean, std)) in self.columns.iter().zip(self.units()) {
             let refused = |value, remedy| Err(Error::Setting { name: "condition", value, remedy });
-            if self.columns[..j].iter().any(|other| other.name == *name) {
+            if !seen.insert(name) {
                 return refused(name.clone(), "it is there twice: name each condition once");
             }
             if let ConditionKind::Categorical(names) = kind
@@ -230,14 +236,18 @@ impl Conditions {
                 let remedy = "give from 1 to 4096 categories, or numbers";
                 return refused(format!("{} categories of `{name}`", names.len()), remedy);
             }
-            if !(self.mean[j].is_finite() && self.std[j].is_finite() && self.std[j] >= 0.0) {
-                let value =
-                    format!("mean {} and standard deviation {} of `{name}`", self.mean[j], self.std[j]);
+            if !(mean.is_finite() && std.is_finite() && std >= 0.0) {
+                let value = format!("mean {mean} and standard deviation {std} of `{name}`");
                 return refused(value, "give finite numbers");
             }
         }
         Ok(())
     }
+}
+
+/// y in the units of mean and standard deviation; 0 where it says nothing.
+fn standardized(y: f64, (mean, std): (f64, f64)) -> f64 {
+    if std > 0.0 { (y - mean) / std } else { 0.0 }
 }
 
 /// As for the data ([`Standardize`](super::Standardize)): what varies by less, relative to its size, is constant.

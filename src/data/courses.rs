@@ -79,12 +79,14 @@ impl<R: Real> TableWriter<R> {
                 use super::csv_text::{write_lines, write_row};
                 use std::fmt::Write as _;
                 let (cols, texts) = (self.shape.cols() + 2, &self.texts);
+                let courses: Vec<(&f64, &Tensor<R>)> = t.iter().zip(x).collect();
                 write_lines(&mut self.out, rows * t.len(), cols, |line, text| {
-                    let (i, k) = (line / t.len(), line % t.len());
+                    let (i, k) = (line / courses.len(), line % courses.len());
+                    let Some((t, x)) = courses.get(k) else { return Ok(()) };
                     write!(text, "{},", first as u128 + i as u128)?; // beyond usize too
-                    write_row(text, &t[k..=k], &[])?;
+                    write_row(text, std::slice::from_ref(*t), &[])?;
                     text.push(',');
-                    write_row(text, x[k].row(i), texts)
+                    write_row(text, x.row(i), texts)
                 })
             }
             Format::Npy => {

@@ -176,7 +176,8 @@ impl Records<'_> {
     /// The line and the text of a cell.
     fn place(&self, column: usize) -> (u64, String) {
         let above: u64 = self.record.iter().take(column).map(newlines).sum();
-        (self.line() + above, String::from_utf8_lossy(self.record[column].trim_ascii()).into_owned())
+        let text = self.record.get(column).unwrap_or_default();
+        (self.line() + above, String::from_utf8_lossy(text.trim_ascii()).into_owned())
     }
 }
 
@@ -191,17 +192,18 @@ impl<R: Read> Read for UnixLines<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.inner.read(out)?;
+            let bytes = out.get_mut(..read).unwrap_or_default();
             // Most files have none, and looking for one byte is much faster than moving all.
-            if !self.after_return && !out[..read].contains(&b'\r') {
+            if !self.after_return && !bytes.contains(&b'\r') {
                 return Ok(read);
             }
             let mut kept = 0;
             for i in 0..read {
-                let byte = out[i];
+                let byte = bytes.get(i).copied().unwrap_or_default();
                 let second_half = self.after_return && byte == b'\n';
                 self.after_return = byte == b'\r';
-                if !second_half {
-                    out[kept] = if byte == b'\r' { b'\n' } else { byte };
+                if !second_half && let Some(to) = bytes.get_mut(kept) {
+                    *to = if byte == b'\r' { b'\n' } else { byte };
                     kept += 1;
                 }
             }
@@ -220,8 +222,9 @@ fn first_line(reader: &mut impl Read) -> io::Result<(Vec<u8>, FirstLine)> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read?,
         };
-        bytes.extend_from_slice(&piece[..read]);
-        if read == 0 || line.is_whole_with(&piece[..read]) {
+        let piece = piece.get(..read).unwrap_or_default();
+        bytes.extend_from_slice(piece);
+        if read == 0 || line.is_whole_with(piece) {
             break;
         }
     }

@@ -62,7 +62,8 @@ impl Declared {
         let mut cells = Vec::with_capacity(rows * cols);
         for i in 0..rows {
             let row = table.values.row(i);
-            columns.push(|j| Cell::of(row[j]), |j| (i as u64 + 1, row[j].to_string()), &mut cells)?;
+            let number = |j: usize| row.get(j).copied().unwrap_or(f64::NAN);
+            columns.push(|j| Cell::of(number(j)), |j| (i as u64 + 1, number(j).to_string()), &mut cells)?;
         }
         table.values = Tensor::from_vec(cells, rows, cols)?;
         self.schema(&columns, &mut table.values, false)
@@ -89,12 +90,12 @@ impl Declared {
         let of_column = self.each(columns)?.into_iter().zip(columns.names()).zip(columns.readings());
         let mut found = Vec::new();
         for (k, ((one, name), reading)) in of_column.enumerate() {
-            let cells = || (0..values.rows()).map(|i| values.row(i)[k]);
+            let cells = || values.column(k);
             let column = match (reading, one.kind) {
                 (Reading::Texts(texts), _) => {
                     let (column, new) = texts.column(&name, &cells().collect::<Vec<_>>())?;
-                    for i in 0..values.rows() {
-                        let cell = &mut values.row_mut(i)[k];
+                    let cols = values.cols().max(1);
+                    for cell in values.as_mut_slice().iter_mut().skip(k).step_by(cols) {
                         *cell = new(*cell);
                     }
                     column
@@ -131,7 +132,7 @@ impl Declared {
         ];
         for (name, kind) in kinds.iter().flat_map(|(names, kind)| names.iter().map(move |name| (name, *kind)))
         {
-            let one = &mut each[columns.place_of(name)?];
+            let Some(one) = each.get_mut(columns.place_of(name)?) else { continue };
             if let Some(before) = one.kind.filter(|&before| before != kind) {
                 let value = format!("{before} and {kind} for column `{name}`");
                 return Err(Error::Setting { name: "type of a column", value, remedy: "declare one" });
@@ -139,7 +140,7 @@ impl Declared {
             one.kind = Some(kind);
         }
         for (name, bounds) in &self.bounded {
-            let one = &mut each[columns.place_of(name)?];
+            let Some(one) = each.get_mut(columns.place_of(name)?) else { continue };
             if one.bounds.is_some_and(|before| before != *bounds) {
                 let value = format!("two pairs for column `{name}`");
                 return Err(Error::Setting { name: "bounds", value, remedy: "declare one" });

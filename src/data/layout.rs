@@ -57,15 +57,16 @@ impl Layout {
     pub fn new(table: Schema, conditions: &[String], named: bool) -> Result<Self> {
         let refused = |value: String, remedy| Err(Error::Setting { name: "condition", value, remedy });
         let places = conditions.iter().map(|name| table.place(name)).collect::<Result<Vec<_>>>()?;
-        if let Some(k) = (0..places.len()).find(|&k| places[..k].contains(&places[k])) {
-            return refused(format!("{} twice", conditions[k]), "name each condition once");
+        let mut seen = std::collections::HashSet::new();
+        if let Some(name) = conditions.iter().find(|name| !seen.insert(name.as_str())) {
+            return refused(format!("{name} twice"), "name each condition once");
         }
         let rest: Vec<usize> = (0..table.columns().len()).filter(|place| !places.contains(place)).collect();
         if rest.is_empty() {
             return refused("every column".into(), "leave at least one column for the data");
         }
         let part = |places: Vec<usize>| -> Result<(Vec<usize>, Schema)> {
-            let columns = places.iter().map(|&place| table.columns()[place].clone()).collect();
+            let columns = places.iter().filter_map(|&place| table.columns().get(place)).cloned().collect();
             Ok((places, Schema::new(columns)?))
         };
         let data = part(rest)?;
@@ -137,7 +138,8 @@ impl Layout {
     pub fn split(&self, table: &Tensor<f64>) -> Result<(Tensor<f64>, Option<Tensor<f64>>)> {
         table.check_cols("columns of the table", self.table.columns().len(), "give those of the layout")?;
         let part = |places: &[usize]| {
-            let cells = (0..table.rows()).flat_map(|i| places.iter().map(move |&place| table.row(i)[place]));
+            let of_row = |i| places.iter().filter_map(move |&place| table.row(i).get(place)).copied();
+            let cells = (0..table.rows()).flat_map(of_row);
             Tensor::from_vec(cells.collect(), table.rows(), places.len())
         };
         let conditions = self.conditions.as_ref().map(|(places, _)| part(places)).transpose()?;
@@ -165,8 +167,12 @@ impl Layout {
         let mut table = Tensor::zeros(data.rows(), self.table.columns().len());
         for i in 0..data.rows() {
             let row = table.row_mut(i);
-            self.data.0.iter().zip(data.row(i)).for_each(|(&place, &cell)| row[place] = cell);
-            places.iter().zip(conditions.row(i)).for_each(|(&place, &cell)| row[place] = cell);
+            let cells = self.data.0.iter().zip(data.row(i)).chain(places.iter().zip(conditions.row(i)));
+            for (&place, &cell) in cells {
+                if let Some(to) = row.get_mut(place) {
+                    *to = cell;
+                }
+            }
         }
         Ok(table)
     }
@@ -188,8 +194,10 @@ impl Layout {
             };
             let (name, value) = (name.trim(), value.trim());
             let place = schema.place(name)?;
-            let column = &schema.columns()[place];
-            if cells[place].is_some() {
+            let (Some(column), Some(own)) = (schema.columns().get(place), cells.get_mut(place)) else {
+                continue;
+            };
+            if own.is_some() {
                 return refused(format!("{name} twice"), "give each condition once");
             }
             let known = column.categories();
@@ -205,7 +213,7 @@ impl Layout {
             if cell.is_none() {
                 return refused(word.to_owned(), "the condition is a number: give a finite one");
             }
-            cells[place] = cell;
+            *own = cell;
         }
         if let Some((column, _)) = schema.columns().iter().zip(&cells).find(|(_, cell)| cell.is_none()) {
             let remedy = "give every condition of the model, or none";

@@ -18,6 +18,9 @@
 //!   [`TableReader::follow`], which knows it. A column of NPY or CSV that holds numbers may be declared to hold categories.
 //! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
 
+// Bytes of strangers: what they say is looked up, never believed.
+#![deny(clippy::indexing_slicing)]
+
 mod bounds;
 mod column;
 mod columns;

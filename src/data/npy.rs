@@ -73,9 +73,9 @@ pub fn write_npy_vector<R: Real>(out: &mut impl Write, values: &[R]) -> io::Resu
 
 /// Writes numbers, little endian.
 pub(super) fn write_numbers<R: Real>(out: &mut impl Write, values: &[R]) -> io::Result<()> {
-    let mut bytes = vec![0; CHUNK.min(size_of_val(values))];
+    let mut bytes = Vec::with_capacity(CHUNK.min(size_of_val(values)));
     for values in values.chunks(CHUNK / size_of::<R>()) {
-        let bytes = &mut bytes[..size_of_val(values)];
+        bytes.resize(size_of_val(values), 0); // the last ones may be fewer
         if size_of::<R>() == size_of::<f32>() {
             for (bytes, x) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
                 *bytes = f32::from_f64(x.to_f64()).to_le_bytes();
@@ -85,7 +85,7 @@ pub(super) fn write_numbers<R: Real>(out: &mut impl Write, values: &[R]) -> io::
                 *bytes = x.to_f64().to_le_bytes();
             }
         }
-        out.write_all(bytes)?;
+        out.write_all(&bytes)?;
     }
     Ok(())
 }

@@ -135,16 +135,19 @@ impl<'a> NpyRows<'a> {
         let first = self.next;
         self.next += rows;
         // No branch for each number: this becomes SIMD.
-        let all_finite = out[before..].iter().fold(true, |finite, x| finite & x.is_finite());
+        let read = out.get(before..).unwrap_or_default();
+        let all_finite = read.iter().fold(true, |finite, x| finite & x.is_finite());
         if columns.are_all() && all_finite {
             return Ok(rows);
         }
-        let numbers = out[before..].to_vec();
+        let numbers = read.to_vec();
         out.truncate(before);
         let mut taken = 0;
         for (i, row) in numbers.chunks_exact(self.cols).enumerate() {
             let line = (first + i + 1) as u64;
-            taken += usize::from(columns.push(|j| Cell::of(row[j]), |j| (line, row[j].to_string()), out)?);
+            let number = |j: usize| row.get(j).copied().unwrap_or(f64::NAN);
+            taken +=
+                usize::from(columns.push(|j| Cell::of(number(j)), |j| (line, number(j).to_string()), out)?);
         }
         Ok(taken)
     }
@@ -163,14 +166,15 @@ impl<'a> NpyRows<'a> {
                     file.seek(SeekFrom::Start(at))?;
                     column.clear();
                     self.decoder.read(file, rows, &mut column)?;
-                    put_column(&column, j, cols, &mut out[before..]);
+                    put_column(&column, j, cols, out.get_mut(before..).unwrap_or_default());
                     Ok(())
                 })
             }
             Numbers::Memory(numbers) => {
                 out.resize(before + rows * cols, 0.0);
                 for j in 0..cols {
-                    put_column(&numbers[start_of(j)..][..rows], j, cols, &mut out[before..]);
+                    let column = numbers.get(start_of(j)..start_of(j) + rows).unwrap_or_default();
+                    put_column(column, j, cols, out.get_mut(before..).unwrap_or_default());
                 }
                 Ok(())
             }
@@ -244,7 +248,7 @@ fn ends_early(file: &Path, rows: usize, cols: usize) -> Error {
 
 /// Writes a column into rows of `cols` numbers.
 fn put_column(column: &[f64], j: usize, cols: usize, rows: &mut [f64]) {
-    for (row, &x) in rows.chunks_exact_mut(cols).zip(column) {
-        row[j] = x;
+    for (number, &x) in rows.iter_mut().skip(j).step_by(cols).zip(column) {
+        *number = x;
     }
 }

@@ -31,7 +31,8 @@ pub(super) fn split(path: &Path) -> Option<(PathBuf, Option<String>)> {
         return Some((path.into(), None));
     }
     let at = text.to_ascii_lowercase().rfind(".npz:")? + ".npz".len();
-    Some((text[..at].into(), Some(text[at + 1..].to_owned())))
+    let (archive, array) = text.split_at_checked(at)?;
+    Some((archive.into(), Some(array.strip_prefix(':')?.to_owned())))
 }
 
 /// Opens an array: its bytes are those of an NPY file.
@@ -88,7 +89,7 @@ struct Checked {
 impl Read for Checked {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.bytes.read(out)?;
-        self.found.update(&out[..read]);
+        self.found.update(out.get(..read).unwrap_or_default());
         if read == 0 && !out.is_empty() && self.found.sum() != self.expected {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,

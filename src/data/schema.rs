@@ -93,13 +93,19 @@ impl Schema {
         place.ok_or_else(|| no_such("column", name, self.columns.iter().map(Column::name)))
     }
 
+    /// The column of a name, or the error that names the nearest.
+    fn named(&self, name: &str) -> Result<&Column> {
+        let column = self.columns.iter().find(|column| column.name() == name);
+        column.ok_or_else(|| no_such("column", name, self.columns.iter().map(Column::name)))
+    }
+
     /// The schema of some of the columns, in the order of their names: what [`Schema::encode`] then makes of a table of these
     /// columns alone is what the whole makes of them.
     ///
     /// # Errors
     /// [`Error::Name`] as in [`Schema::place`]; [`Error::Setting`] as in [`Schema::new`].
     pub fn select(&self, names: &[String]) -> Result<Self> {
-        let columns = names.iter().map(|name| Ok(self.columns[self.place(name)?].clone()));
+        let columns = names.iter().map(|name| self.named(name).cloned());
         Self::new(columns.collect::<Result<_>>()?)
     }
 

@@ -16,6 +16,8 @@
 //! # Limits
 //! Each column is scaled for itself; correlations stay as they are.
 
+#![allow(clippy::indexing_slicing, reason = "columns of matrices whose shapes were checked")]
+
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};

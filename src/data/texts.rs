@@ -4,7 +4,7 @@
 //! A text becomes its number among the texts of its column, from 0: in the order in which they come while they are still being
 //! found out, and in the order of a schema where that is known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::column::Column;
 use super::nearest::nearest;
@@ -94,21 +94,21 @@ impl Texts {
     /// The column whose cells are these numbers: its categories are the texts that occur, in the order of the alphabet, or of the
     /// numbers that they all are; and what becomes of the number of a cell.
     pub(super) fn column(&self, name: &str, cells: &[f64]) -> Result<(Column, impl Fn(f64) -> f64 + use<>)> {
-        let mut occurs = vec![false; self.known.len()];
-        cells.iter().for_each(|&cell| occurs[place(cell)] = true);
-        let mut order: Vec<usize> = (0..self.known.len()).filter(|&k| occurs[k]).collect();
-        let as_numbers: Option<Vec<f64>> =
-            self.known.iter().map(|text| text.parse::<f64>().ok().filter(|x| x.is_finite())).collect();
-        match as_numbers {
-            Some(x) => order.sort_by(|&a, &b| x[a].total_cmp(&x[b]).then(self.known[a].cmp(&self.known[b]))),
-            None => order.sort_by(|&a, &b| self.known[a].cmp(&self.known[b])),
-        }
-        let mut new = vec![f64::NAN; self.known.len()];
-        for (&old, number) in order.iter().zip(0_u16..) {
-            new[old] = number.into();
-        }
-        let categories = order.into_iter().map(|old| self.known[old].clone()).collect();
-        Ok((Column::categorical(name, categories)?, move |cell| new[place(cell)]))
+        let occurs: HashSet<usize> = cells.iter().map(|&cell| place(cell)).collect();
+        let number = |text: &String| text.parse::<f64>().ok().filter(|x| x.is_finite());
+        let are_numbers = self.known.iter().all(|text| number(text).is_some());
+        // Each text that occurs, with its number so far.
+        let mut order: Vec<(usize, &String)> =
+            self.known.iter().enumerate().filter(|(old, _)| occurs.contains(old)).collect();
+        order.sort_by(|(_, a), (_, b)| {
+            let [x, y] = [a, b].map(|text| number(text).filter(|_| are_numbers).unwrap_or_default());
+            x.total_cmp(&y).then(a.cmp(b))
+        });
+        let new: HashMap<usize, f64> =
+            order.iter().zip(0_u16..).map(|((old, _), number)| (*old, number.into())).collect();
+        let categories = order.into_iter().map(|(_, text)| text.clone()).collect();
+        let renumbered = move |cell| new.get(&place(cell)).copied().unwrap_or(f64::NAN);
+        Ok((Column::categorical(name, categories)?, renumbered))
     }
 }
 

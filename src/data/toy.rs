@@ -27,6 +27,8 @@
 //! arXiv:1810.01367 among them. The formulas above are this crate's own, scales included: compare
 //! numbers with another program only after comparing the formulas.
 
+#![allow(clippy::indexing_slicing, reason = "two columns of its own rows, no bytes of a file")]
+
 use std::f64::consts::{FRAC_PI_4, PI, TAU};
 use std::fmt;
 use std::ops::Range;

@@ -24,6 +24,9 @@
 //! # Source
 //! The format: huggingface/safetensors, README, "Format".
 
+// Bytes of strangers: what they say is looked up, never believed.
+#![deny(clippy::indexing_slicing)]
+
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -80,7 +83,7 @@ impl Flow {
             let (bias, others) = others.split_at(outputs);
             rest = others;
             // Ours is [in, out], row after row.
-            let transposed = (0..outputs).flat_map(|o| (0..inputs).map(move |j| weight[j * outputs + o]));
+            let transposed = (0..outputs).flat_map(|o| weight.iter().skip(o).step_by(outputs).copied());
             tensors.push((name(i, "weight"), vec![outputs, inputs], bytes(transposed)));
             tensors.push((name(i, "bias"), vec![outputs], bytes(bias.iter().copied())));
         }
@@ -115,8 +118,9 @@ impl Flow {
             return built.map_err(|e| bad(e.to_string(), WRITTEN));
         }
         // JSON has no NaN: the loss of a training without a step.
-        if model["record"]["loss"].is_null() {
-            model["record"] = Value::Null;
+        let record = model.get_mut("record").filter(|record| record.get("loss").is_none_or(Value::is_null));
+        if let Some(record) = record {
+            *record = Value::Null;
         }
         let stored: Stored = serde_json::from_value(model).map_err(misunderstood)?;
         let built = stored.shape.check().and_then(|()| parameters(&tensors, &stored.shape));

@@ -151,6 +151,7 @@ fn values<L: Lane, C: Curve>(mut y: RowsMut<'_, L::Real>) {
 #[inline(always)]
 fn streams<R>(block: &mut [R; STREAM * STREAMS]) -> &mut [[R; STREAM]; STREAMS] {
     let (streams, _) = block.as_chunks_mut::<STREAM>();
+    #[allow(clippy::expect_used, reason = "both lengths are constants")]
     streams.try_into().expect("a block consists of its streams")
 }
 

@@ -164,7 +164,7 @@ impl Run {
 
     /// Looks for the first setting that differs.
     fn check_settings(&self, loaded: &mut Loaded) -> Result<()> {
-        let (was, is) = (loaded.flat_fields("settings")?, checkpoint::flat(&self.settings()));
+        let (was, is) = (loaded.flat_fields("settings")?, checkpoint::flat(&self.settings())?);
         let find = |fields: &[(String, String)], name: &str| {
             fields
                 .iter()

@@ -76,7 +76,8 @@ fn atom(rest: &mut &[char]) -> String {
     }
     if letters == 2 && first == 'd' {
         *rest = &rest[2..];
-        return format!("<mrow><mi>d</mi><mi>{}</mi></mrow>", &word[1..]);
+        let of: String = word.chars().skip(1).collect();
+        return format!("<mrow><mi>d</mi><mi>{of}</mi></mrow>");
     }
     if word.chars().all(char::is_uppercase) {
         *rest = &rest[letters..];

@@ -699,9 +699,10 @@ impl FromStr for Ema {
 
 /// `name:lo:hi`; a name may have `:` itself.
 fn bounded(word: &str) -> Result<(String, Bounds), String> {
-    let split = word.rmatch_indices(':').nth(1).map(|(at, _)| (&word[..at], &word[at + 1..]));
-    let (name, bounds) = split.ok_or("give COL:LO:HI, for example share:0:1")?;
-    Ok((name.to_owned(), bounds.parse().map_err(|error: pushforward::Error| error.to_string())?))
+    let split = word.rsplit_once(':').and_then(|(rest, hi)| Some((rest.rsplit_once(':')?, hi)));
+    let ((name, lo), hi) = split.ok_or("give COL:LO:HI, for example share:0:1")?;
+    let bounds = format!("{lo}:{hi}").parse().map_err(|error: pushforward::Error| error.to_string())?;
+    Ok((name.to_owned(), bounds))
 }
 
 fn on_or_off(word: &str) -> Result<bool, &'static str> {
@@ -719,7 +720,7 @@ pub(crate) fn at_least_one(word: &str) -> Result<usize, &'static str> {
 /// A number of bytes: a number, or one with K, M, G or T for powers of 1024.
 fn size(word: &str) -> Result<u64, &'static str> {
     let digits = word.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let shift = match &word[digits.len()..] {
+    let shift = match word.strip_prefix(digits).unwrap_or_default() {
         "" => 0,
         "K" => 10,
         "M" => 20,

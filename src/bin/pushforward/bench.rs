@@ -4,6 +4,8 @@
 //! plane, exactly or by Sinkhorn, whose operations are not counted. Each timed run is preceded by
 //! a short run of the peak loop on as many threads, so that a share of the peak means the same on a noisy machine.
 
+#![allow(clippy::indexing_slicing, reason = "its own workloads and times")]
+
 use std::path::Path;
 use std::time::Instant;
 

@@ -130,8 +130,8 @@ impl<'a> Line<'a> {
     fn read(words: &[OsString], program: &'a clap::Command) -> Self {
         let mut line = Self { command: None, file: None, flags: Vec::new(), places: 0, only_places: false };
         let (mut current, mut k) = (program, 1);
-        while k < words.len() {
-            let word = words[k].to_string_lossy();
+        while let Some(whole) = words.get(k) {
+            let word = whole.to_string_lossy();
             k += 1;
             let flag = word.strip_prefix('-').filter(|rest| !rest.is_empty() && !line.only_places);
             match flag {
@@ -159,7 +159,7 @@ impl<'a> Line<'a> {
                     line.flags.push(flag);
                 }
                 None if line.command.is_none() => {
-                    let Some(command) = program.find_subcommand(&words[k - 1]) else { return line };
+                    let Some(command) = program.find_subcommand(whole) else { return line };
                     line.command = Some((command, k - 1));
                     current = command;
                 }
@@ -172,8 +172,8 @@ impl<'a> Line<'a> {
     /// What a file adds to the command line.
     fn entries(&self, text: &str, command: &'a clap::Command) -> Result<Vec<Entry>, Wrong> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            let place = error.span().map_or(0, |span| span.start).min(text.len());
-            let line = text.as_bytes()[..place].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let place = error.span().map_or(0, |span| span.start);
+            let line = text.bytes().take(place).filter(|&byte| byte == b'\n').count() + 1;
             Wrong(format!("line {line}: {}", error.message().replace('\n', ", ")))
         })?;
         let known =

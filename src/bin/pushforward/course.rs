@@ -12,8 +12,9 @@ const PARTS: usize = 200;
 fn lines(log: &str) -> impl Iterator<Item = (usize, Option<CoursePoint>)> {
     let read = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        let (step, loss) = (line["step"].as_u64()?, line["loss"].as_f64()?);
-        Some(CoursePoint { step, loss, validation: line["validation"].as_f64() })
+        let (step, loss) = (line.get("step")?.as_u64()?, line.get("loss")?.as_f64()?);
+        let validation = line.get("validation").and_then(serde_json::Value::as_f64);
+        Some(CoursePoint { step, loss, validation })
     };
     log.lines().enumerate().map(move |(k, line)| (k + 1, read(line)))
 }

@@ -44,7 +44,10 @@ pub(crate) fn run(args: &DataArgs, common: &Common) -> anyhow::Result<()> {
     if dropped > 0 {
         warn(format_args!("warning: {dropped} rows with missing cells left out"));
     }
-    let name = |j: usize| names.as_ref().map_or_else(|| format!("x{}", j + 1), |names| names[j].clone());
+    let name = |j: usize| match names.as_ref().and_then(|names| names.get(j)) {
+        Some(name) => name.clone(),
+        None => format!("x{}", j + 1),
+    };
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["column", "type", "least", "mean", "most", "std"]);
     for (j, column) in columns.iter().enumerate() {

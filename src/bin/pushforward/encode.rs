@@ -83,17 +83,18 @@ struct RoundTrip {
 
 impl RoundTrip {
     fn add(&mut self, flow: &Flow, x: &Tensor<f64>, again: &Tensor<f64>) {
-        let (mean, std) = (flow.standardize().mean(), flow.standardize().std());
+        let units = flow.standardize().mean().iter().zip(flow.standardize().std());
         for i in 0..x.rows() {
-            for (j, (a, b)) in x.row(i).iter().zip(again.row(i)).enumerate().filter(|(j, _)| std[*j] > 0.0) {
+            let cells = x.row(i).iter().zip(again.row(i)).zip(units.clone());
+            for ((a, b), (mean, std)) in cells.filter(|(_, (_, std))| **std > 0.0) {
                 let off = (a - b).abs();
-                let off_std = off / std[j];
+                let off_std = off / std;
                 self.numbers += 1.0;
                 self.largest = self.largest.max(off);
                 self.squares += off * off;
                 self.largest_std = self.largest_std.max(off_std);
                 self.squares_std += off_std * off_std;
-                self.scaled = self.scaled.max(off_std / (1.0 + ((a - mean[j]) / std[j]).abs()));
+                self.scaled = self.scaled.max(off_std / (1.0 + ((a - mean) / std).abs()));
             }
         }
     }

@@ -201,7 +201,7 @@ fn source_rows(form: &Form, args: &EvaluateArgs, rng: &mut Rng) -> anyhow::Resul
 fn chosen(x: &Tensor<f64>, rows: usize, rng: &mut Rng) -> anyhow::Result<Tensor<f64>> {
     let mut order: Vec<usize> = (0..x.rows()).collect();
     rng.fork(Purpose::Metric).stream(0).shuffle(&mut order);
-    let numbers = order[..rows].iter().flat_map(|&i| x.row(i)).copied().collect();
+    let numbers = order.iter().take(rows).flat_map(|&i| x.row(i)).copied().collect();
     Ok(Tensor::from_vec(numbers, rows, x.cols())?)
 }
 

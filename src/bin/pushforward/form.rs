@@ -83,8 +83,8 @@ impl Form {
         let schema = self.layout.data();
         let mut data = schema.decode(&numbers)?;
         for (j, column) in self.short_columns() {
-            for i in 0..data.rows() {
-                let cell = &mut data.row_mut(i)[j];
+            let cols = data.cols().max(1);
+            for cell in data.as_mut_slice().iter_mut().skip(j).step_by(cols) {
                 let short = shortest(*cell);
                 if column.fault(short).is_none() {
                     *cell = short;

@@ -101,7 +101,8 @@ fn print(flow: &Flow, facts: &Value) -> io::Result<()> {
     columns.load_style(presets::NOTHING).set_header(["column", "mean", "std", ""]);
     let standardize = flow.standardize();
     for (j, (mean, std)) in standardize.mean().iter().zip(standardize.std()).enumerate() {
-        let name = flow.header().map_or_else(|| format!("x{}", j + 1), |names| names[j].clone());
+        let name = flow.header().and_then(|names| names.get(j)).cloned();
+        let name = name.unwrap_or_else(|| format!("x{}", j + 1));
         let note = if *std > 0.0 { "" } else { "constant" };
         columns.add_row([name, mean.to_string(), std.to_string(), note.to_owned()]);
     }

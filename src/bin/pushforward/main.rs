@@ -1,5 +1,14 @@
 //! The program `pushforward`: train, sample, score and look at flows from the command line.
 
+// The program answers in words. What may still panic says why.
+#![deny(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::string_slice,
+    clippy::indexing_slicing
+)]
+
 mod args;
 mod audit;
 mod bench;

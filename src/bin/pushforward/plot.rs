@@ -1,5 +1,7 @@
 //! `pushforward plot`: pictures of a model.
 
+#![allow(clippy::indexing_slicing, reason = "its own samples and bars, whose sizes it has chosen")]
+
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

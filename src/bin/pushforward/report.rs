@@ -47,7 +47,7 @@ impl Seen {
     pub(crate) fn of(x: &Tensor<f64>, dropped: usize) -> Self {
         let (rows, cols) = (x.rows(), x.cols());
         let column = |j: usize| {
-            let values = || (0..rows).map(|i| x.row(i)[j]);
+            let values = || x.as_slice().iter().skip(j).step_by(cols.max(1)).copied();
             let mean = values().map(|x| x / rows as f64).sum::<f64>();
             ColumnSeen {
                 least: values().fold(f64::INFINITY, f64::min),
@@ -206,7 +206,8 @@ impl<'a> Page<'a> {
         self.section("Samples and data");
         let d = samples.cols();
         let of = |x: &Tensor<f64>, columns: std::ops::Range<usize>| {
-            let numbers = (0..x.rows()).flat_map(|i| x.row(i)[columns.clone()].to_vec()).collect();
+            let of_row = |i| x.row(i).iter().skip(columns.start).take(columns.len()).copied();
+            let numbers = (0..x.rows()).flat_map(of_row).collect();
             Tensor::from_vec(numbers, x.rows(), columns.len())
         };
         if d == 2 {
@@ -218,7 +219,7 @@ impl<'a> Page<'a> {
             let (samples, data) = (of(samples, 0..few)?, of(data, 0..few)?);
             let scene = plot::pairs(&Columns {
                 title: &title,
-                names: &self.names[..few],
+                names: self.names.get(..few).unwrap_or_default(),
                 samples: &samples,
                 data: Some(&data),
             })?;
@@ -227,7 +228,7 @@ impl<'a> Page<'a> {
         self.section("Columns one by one");
         for j in 0..d.min(MOST_HISTOGRAMS) {
             let (samples, data) = (of(samples, j..j + 1)?, of(data, j..j + 1)?);
-            let names = &self.names[j..=j];
+            let names = self.names.get(j..=j).unwrap_or_default();
             let scene = plot::pairs(&Columns { title: "", names, samples: &samples, data: Some(&data) })?;
             self.figure(&scene)?;
         }

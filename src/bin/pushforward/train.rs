@@ -246,11 +246,13 @@ fn describe(
         warn(format_args!("warning: {dropped} {rows} with missing cells left out"));
     }
     let names = layout.data().names_of_numbers();
-    for j in standardize.constants() {
-        let value = standardize.mean()[j];
-        warn(format_args!("warning: column {} is always {value}: it is kept constant", names[j]));
-    }
-    standardize.constants().into_iter().map(|j| names[j].clone()).collect()
+    let columns = names.into_iter().zip(standardize.mean().iter().zip(standardize.std()));
+    let constants = columns.filter(|(_, (_, std))| **std <= 0.0);
+    let said = |(name, (value, _)): (String, (&f64, &f64))| {
+        warn(format_args!("warning: column {name} is always {value}: it is kept constant"));
+        name
+    };
+    constants.map(said).collect()
 }
 
 /// A column, and what it holds if that is not just numbers.
@@ -284,7 +286,7 @@ fn resume(run: &mut Run, state: &Path) -> Result<Option<String>, Error> {
 /// The time at the end of a log.
 fn seconds_of(course: &str) -> f64 {
     let last = course.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    last.and_then(|line| line["seconds"].as_f64()).unwrap_or(0.0)
+    last.and_then(|line| line.get("seconds")?.as_f64()).unwrap_or(0.0)
 }
 
 /// Removes a file, if it is there.
@@ -369,8 +371,8 @@ impl Training<'_> {
             "gradient_norm": step.gradient_norm,
             "seconds": self.before + self.start.elapsed().as_secs_f64(),
         });
-        if let Some(validation) = step.validation {
-            line["validation"] = validation.into();
+        if let (Some(validation), Some(line)) = (step.validation, line.as_object_mut()) {
+            line.insert("validation".into(), validation.into());
         }
         self.course += &format!("{line}\n");
     }
