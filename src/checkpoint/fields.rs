@@ -85,7 +85,7 @@ pub(super) fn decode_flat(bytes: &[u8]) -> Result<Vec<(String, String)>, Problem
 /// assert_eq!(pushforward::checkpoint::flat(&adam)?[0], ("lr".into(), "0.002".into()));
 /// # Ok::<(), pushforward::Error>(())
 /// ```
-pub fn flat<T: Serialize>(value: &T) -> crate::Result<Vec<(String, String)>> {
+pub fn flat<T: Serialize>(value: &T) -> crate::error::Result<Vec<(String, String)>> {
     tokens(value).and_then(|tokens| flatten(&tokens)).map_err(|problem| Error::Setting {
         name: "value",
         value: problem.to_string(),
