@@ -42,7 +42,8 @@
 //!
 //! # Features
 //! `cli` (default) builds the program and brings the others; `csv` reads and writes CSV tables, `plot`
-//! draws PNG pictures, `safetensors` exchanges networks with PyTorch. With `default-features = false` there is the mathematics, NPY and the model file.
+//! draws PNG pictures, `safetensors` exchanges networks with PyTorch; `parquet` (not part of `cli`) reads and
+//! writes Parquet tables. With `default-features = false` there is the mathematics, NPY and the model file.
 //!
 //! # Limits
 //! Same seed, same bits, on any number of threads. Another SIMD level ([`SimdLevel`]) may change the last bits;

@@ -340,3 +340,13 @@ fn what_cannot_be_is_refused_with_the_remedy() {
     fails(folder, &["sample", "p.pf", "-n", "1", "--guidance", "2"], &["without conditions"]);
     fails(folder, &["sample", "p.pf"], &["-n"]);
 }
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_program_without_parquet_says_so() {
+    let folder = folder();
+    let words = ["x.parquet: this program was built without the feature `parquet`", "--features parquet"];
+    fails(folder.path(), &["data", "x.parquet", "-o", "y.csv"], &words);
+    fails(folder.path(), &["data", "toy:moons:9", "-o", "x.parquet"], &words);
+    assert!(!folder.path().join("x.parquet").exists());
+}

@@ -18,7 +18,10 @@ pub(super) enum Cell {
     Number(f64),
     Missing,
     /// No number but a text; where numbers alone are read, what is wrong with it and what to do.
-    #[cfg_attr(not(feature = "csv"), expect(dead_code, reason = "NPY holds numbers"))]
+    #[cfg_attr(
+        not(any(feature = "csv", feature = "parquet")),
+        expect(dead_code, reason = "NPY holds numbers")
+    )]
     Text(&'static str),
     /// Nothing that can be used: what is wrong with it and what to do.
     Unusable(&'static str),
@@ -236,13 +239,13 @@ impl Columns {
     }
 
     /// Where the k-th of the columns that are taken stands in the file.
-    fn in_file(&self, k: usize) -> usize {
+    pub(super) fn in_file(&self, k: usize) -> usize {
         self.picked.as_ref().and_then(|picked| picked.get(k)).copied().unwrap_or(k)
     }
 
     /// What a message calls the k-th column that is taken: its name, or its number in the file counted
     /// from 1.
-    fn name(&self, k: usize) -> String {
+    pub(super) fn name(&self, k: usize) -> String {
         match self.header.as_ref().and_then(|names| names.get(k)) {
             Some(name) if !name.is_empty() => name.clone(),
             _ => (self.in_file(k) + 1).to_string(),

@@ -1,7 +1,7 @@
 //! [`TableWriter::push_courses`]: rows at several times each, as they are on their way.
 //!
 //! # Shapes
-//! NPY holds [N, K + 1, d]. CSV has one line for each row and time, those of a row together: `sample`, the number of the row; `t`;
+//! NPY holds [N, K + 1, d]. CSV and Parquet have one line for each row and time, those of a row together: `sample`, the number of the row; `t`;
 //! and the columns of the data, called `x1`, `x2`, ... where they have no names.
 
 use std::io;
@@ -69,7 +69,7 @@ impl<R: Real> TableWriter<R> {
     }
 
     #[cfg_attr(
-        not(feature = "csv"),
+        not(any(feature = "csv", feature = "parquet")),
         expect(unused_variables, reason = "NPY holds neither numbers of rows nor times")
     )]
     fn append_courses(&mut self, first: usize, t: &[f64], x: &[Tensor<R>], rows: usize) -> io::Result<()> {
@@ -94,6 +94,18 @@ impl<R: Real> TableWriter<R> {
                     (0..rows).flat_map(|i| x.iter().flat_map(move |x| x.row(i).iter().copied())).collect();
                 write_numbers(&mut self.out, &numbers)
             }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => match &mut self.parquet {
+                #[allow(clippy::cast_precision_loss, reason = "the writer refuses what is beyond 2^53")]
+                Some(table) => (0..rows).try_for_each(|i| {
+                    let sample = first as f64 + i as f64;
+                    let lines = t.iter().zip(x).flat_map(|(t, x)| {
+                        [sample, *t].into_iter().chain(x.row(i).iter().map(|x| x.to_f64()))
+                    });
+                    table.push(lines, &mut self.out)
+                }),
+                None => Ok(()),
+            },
         }
     }
 }

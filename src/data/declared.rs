@@ -66,7 +66,7 @@ impl Declared {
             columns.push(|j| Cell::of(number(j)), |j| (i as u64 + 1, number(j).to_string()), &mut cells)?;
         }
         table.values = Tensor::from_vec(cells, rows, cols)?;
-        self.schema(&columns, &mut table.values, false)
+        self.schema(&columns, &mut table.values, |_| false)
     }
 
     /// How each of the columns is to be read.
@@ -85,7 +85,7 @@ impl Declared {
         &self,
         columns: &Columns,
         values: &mut Tensor<f64>,
-        is_stored_so: bool,
+        is_stored_so: impl Fn(usize) -> bool,
     ) -> Result<Schema> {
         let of_column = self.each(columns)?.into_iter().zip(columns.names()).zip(columns.readings());
         let mut found = Vec::new();
@@ -101,7 +101,7 @@ impl Declared {
                     column
                 }
                 (_, Some(Kind::Integer)) => Column::integer(name),
-                (_, None) if is_stored_so && cells().all(is_integer) && !is_constant(cells()) => {
+                (_, None) if is_stored_so(k) && cells().all(is_integer) && !is_constant(cells()) => {
                     match one.bounds {
                         // They are those of a share, say, of which all that were seen are 0 or 1.
                         Some(bounds) if ![bounds.lo(), bounds.hi()].into_iter().all(is_integer) => {

@@ -1,6 +1,6 @@
 //! Data: toys that are drawn, tables that are read and written, and their standardisation.
 //!
-//! A table is CSV (feature `csv`), NPY, or an array of an NPZ archive (feature `npz`; `file.npz:name`). What is read is f64 and finite; what is written has the
+//! A table is CSV (feature `csv`), NPY, an array of an NPZ archive (feature `npz`; `file.npz:name`), or Parquet (feature `parquet`). What is read is f64 and finite; what is written has the
 //! precision it was computed in. [`Table`] is all of a table; [`TableReader`] and [`TableWriter`] go
 //! through one of any length in constant memory.
 //!
@@ -14,9 +14,11 @@
 //! - NPY: versions 1 to 3, one or two dimensions, either order of bytes and of rows and columns; f4, f8,
 //!   integers (beyond 2^53 rounded to nearest) and booleans. Objects (pickles), structures, text,
 //!   complex numbers and half precision are refused.
+//! - Parquet: columns of booleans, integers (beyond 2^53 rounded to nearest), f4, f8 and UTF-8 texts; uncompressed, snappy, gzip,
+//!   Brotli, LZ4 (raw). A page of more than 256 MiB is refused. Written are f4 or f8, integers of 64 bits and texts, uncompressed.
 //! - Texts are read where they are expected: by [`TableReader::read_typed`], which finds out what columns hold, and by
 //!   [`TableReader::follow`], which knows it. A column of NPY or CSV that holds numbers may be declared to hold categories.
-//! - A missing cell (empty, `NA`, NaN) is an error or its row is left out; infinity is always an error.
+//! - A missing cell (empty, `NA`, NaN; in Parquet null) is an error or its row is left out; infinity is always an error.
 
 // Bytes of strangers: what they say is looked up, never believed.
 #![deny(clippy::indexing_slicing)]
@@ -39,6 +41,12 @@ mod npy_header;
 mod npy_rows;
 #[cfg(feature = "npz")]
 mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_pages;
+#[cfg(feature = "parquet")]
+mod parquet_write;
 mod reader;
 mod schema;
 mod standardize;

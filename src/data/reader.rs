@@ -19,6 +19,8 @@ use super::columns::Columns;
 use super::csv::CsvRows;
 use super::declared::Declared;
 use super::npy_rows::NpyRows;
+#[cfg(feature = "parquet")]
+use super::parquet::ParquetRows;
 use super::schema::Schema;
 use super::table::{Format, ReadOptions, Table, no_rows, unreadable};
 use crate::error::{Error, Result};
@@ -57,10 +59,29 @@ enum Rows<'a> {
     #[cfg(feature = "csv")]
     Csv(CsvRows<'a>),
     Npy(NpyRows<'a>),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<ParquetRows>),
+}
+
+impl Rows<'_> {
+    /// Whether a column of the file may be one of whole numbers by the way that it is stored.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(unused_variables, reason = "in CSV and NPY all columns are stored in one way")
+    )]
+    fn are_whole(&self, column: usize) -> bool {
+        match self {
+            #[cfg(feature = "csv")]
+            Self::Csv(_) => true,
+            Self::Npy(rows) => rows.are_integers(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows) => rows.is_integer(column),
+        }
+    }
 }
 
 impl<'a> TableReader<'a> {
-    /// Opens `.csv`, `.npy` or an array of an archive, `file.npz:name`, by the extension of `path`, and reads its header.
+    /// Opens `.csv`, `.npy`, `.parquet` (feature `parquet`) or an array of an archive, `file.npz:name`, by the extension of `path`, and reads its header.
     ///
     /// # Errors
     /// - [`Error::Io`] if the file cannot be read.
@@ -80,6 +101,11 @@ impl<'a> TableReader<'a> {
             Format::Npy => {
                 let (rows, columns) = NpyRows::open(file, path, options)?;
                 Ok(Self::new(Rows::Npy(rows), columns))
+            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => {
+                let (rows, columns) = ParquetRows::open(file, path, options)?;
+                Ok(Self::new(Rows::Parquet(Box::new(rows)), columns))
             }
         }
     }
@@ -138,6 +164,8 @@ impl<'a> TableReader<'a> {
             #[cfg(feature = "csv")]
             Rows::Csv(rows) => Some(char::from(rows.separator())),
             Rows::Npy(_) => None,
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(_) => None,
         }
     }
 
@@ -148,6 +176,8 @@ impl<'a> TableReader<'a> {
             #[cfg(feature = "csv")]
             Rows::Csv(_) => None,
             Rows::Npy(rows) => Some(rows.count()),
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(rows) => Some(rows.count()),
         }
     }
 
@@ -190,7 +220,7 @@ impl<'a> TableReader<'a> {
     }
 
     /// Reads all rows that are left, and finds out what their columns hold: a column of CSV without any number holds
-    /// texts; one of whole numbers only, not all the same, is integer (in NPY: if it is stored so); what is declared goes before.
+    /// texts; one of whole numbers only, not all the same, is integer (in NPY and Parquet: if it is stored so); what is declared goes before.
     /// A text becomes the number of its category, of which the order is that of the alphabet, or of the numbers that they all are.
     ///
     /// # Errors
@@ -199,12 +229,8 @@ impl<'a> TableReader<'a> {
     /// may have.
     pub fn read_typed(mut self, declared: &Declared) -> Result<(Table, Schema)> {
         self.columns.read_as(declared.readings(&self.columns)?);
-        let is_stored_so = match &self.rows {
-            #[cfg(feature = "csv")]
-            Rows::Csv(_) => true,
-            Rows::Npy(rows) => rows.are_integers(),
-        };
         let mut table = self.take_all()?;
+        let is_stored_so = |k| self.rows.are_whole(self.columns.in_file(k));
         let schema = declared.schema(&self.columns, &mut table.values, is_stored_so)?;
         Ok((table, schema))
     }
@@ -218,6 +244,10 @@ impl<'a> TableReader<'a> {
     }
 
     fn take_all(&mut self) -> Result<Table> {
+        #[cfg(feature = "parquet")]
+        if let Rows::Parquet(rows) = &self.rows {
+            rows.check_whole(&self.columns)?;
+        }
         let mut values = Vec::new();
         let rows = self.fill(usize::MAX, &mut values)?;
         if rows == 0 {
@@ -237,6 +267,8 @@ impl<'a> TableReader<'a> {
             #[cfg(feature = "csv")]
             Rows::Csv(rows) => rows.fill(&mut self.columns, max_rows, values)?,
             Rows::Npy(rows) => rows.fill(&mut self.columns, max_rows, values)?,
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(rows) => rows.fill(&mut self.columns, max_rows, values)?,
         };
         self.taken += rows;
         self.ended = rows < max_rows;

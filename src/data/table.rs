@@ -50,7 +50,7 @@ pub enum Header {
     None,
 }
 
-/// What becomes of a row with a missing cell (empty, `NA` or `NaN`; in NPY: NaN).
+/// What becomes of a row with a missing cell (empty, `NA` or `NaN`; in NPY: NaN; in Parquet: NaN, null).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Missing {
     /// It is an error that names the cell.
@@ -61,7 +61,7 @@ pub enum Missing {
 }
 
 impl Table {
-    /// Reads `.csv` or `.npy`, by the extension of `path`.
+    /// Reads `.csv`, `.npy`, an array of `.npz` or `.parquet`, by the extension of `path`.
     ///
     /// # Errors
     /// - [`Error::Io`] if the file cannot be read.
@@ -69,7 +69,7 @@ impl Table {
     ///   the range of f64.
     /// - [`Error::Table`] for another extension, a ragged row, columns that do not exist or share a
     ///   name, and a table without rows or columns.
-    /// - [`Error::Format`] if it is no CSV or NPY at all.
+    /// - [`Error::Format`] if it is no CSV, NPY or Parquet at all.
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self> {
         TableReader::open(path, options)?.read_all()
     }
@@ -111,6 +111,8 @@ pub(super) enum Format {
     #[cfg(feature = "csv")]
     Csv,
     Npy,
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl Format {
@@ -127,6 +129,14 @@ impl Format {
                 "use `.npy`, or build with the feature `csv`",
             )),
             Some("npy") => Ok(Self::Npy),
+            #[cfg(feature = "parquet")]
+            Some("parquet") => Ok(Self::Parquet),
+            #[cfg(not(feature = "parquet"))]
+            Some("parquet") => Err(bad_table(
+                path,
+                "this program was built without the feature `parquet`",
+                "use `.csv` or `.npy`, or build it with `--features parquet`",
+            )),
             Some("npz") => Err(bad_table(
                 path,
                 "an NPZ archive can be read by a build with the feature `npz`, and not be written",

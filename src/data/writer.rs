@@ -103,6 +103,9 @@ pub struct TableWriter<R: Real = f32> {
     /// What stands for the numbers of each column in CSV; nothing where they stand for themselves.
     #[cfg(feature = "csv")]
     pub(super) texts: Vec<Vec<String>>,
+    /// What becomes a Parquet file.
+    #[cfg(feature = "parquet")]
+    pub(super) parquet: Option<super::parquet_write::ParquetTable>,
     written: usize,
     precision: PhantomData<R>,
 }
@@ -114,7 +117,7 @@ pub(super) enum Out {
 }
 
 impl<R: Real> TableWriter<R> {
-    /// Begins a table as `.csv` or `.npy` by the extension of `path`, or as CSV on standard output if
+    /// Begins a table as `.csv`, `.npy` or `.parquet` (feature `parquet`) by the extension of `path`, or as CSV on standard output if
     /// that is `-`. NPY has no place for a header.
     ///
     /// # Errors
@@ -154,6 +157,8 @@ impl<R: Real> TableWriter<R> {
             shape,
             #[cfg(feature = "csv")]
             texts: Vec::new(),
+            #[cfg(feature = "parquet")]
+            parquet: None,
             written: 0,
             precision: PhantomData,
         };
@@ -161,16 +166,21 @@ impl<R: Real> TableWriter<R> {
         Ok(writer)
     }
 
-    /// The same table with texts for categories: in CSV the numbers of categorical columns are written as what they stand for. In NPY
-    /// they stay numbers.
+    /// The same table with texts for categories: in CSV and Parquet the numbers of categorical columns are written as what they stand for, and in
+    /// Parquet those of integer columns as integers. In NPY they stay numbers.
     ///
     /// # Errors
     /// [`Error::Dimension`] for a schema of another number of columns.
-    pub fn with_schema(self, schema: &Schema) -> Result<Self> {
+    #[cfg_attr(not(feature = "parquet"), expect(unused_mut, reason = "CSV and NPY are written as they come"))]
+    pub fn with_schema(mut self, schema: &Schema) -> Result<Self> {
         let (expected, found) = (self.shape.cols(), schema.columns().len());
         if expected != found {
             let remedy = "give the schema of the columns that are written";
             return Err(Error::Dimension { what: "columns of the schema", expected, found, remedy });
+        }
+        #[cfg(feature = "parquet")]
+        if let Some(table) = &mut self.parquet {
+            table.follow(schema.columns());
         }
         self.with_texts(schema)
     }
@@ -224,6 +234,12 @@ impl<R: Real> TableWriter<R> {
     pub fn finish(mut self) -> Result<()> {
         match self.shape.rows() {
             Some(rows) if rows != self.written => return Err(self.miscounted(rows)),
+            #[cfg(feature = "parquet")]
+            _ if self.parquet.is_some() => {
+                let table = self.parquet.take();
+                let written = table.map_or(Ok(()), |table| table.finish(&mut self.out));
+                written.map_err(|source| self.refused(source))?;
+            }
             Some(_) => {}
             None => self.count().map_err(|source| self.refused(source))?,
         }
@@ -249,6 +265,16 @@ impl<R: Real> TableWriter<R> {
                 let sizes = self.shape.sizes(self.shape.rows().unwrap_or(0));
                 write_header::<R>(&mut self.out, &sizes)
             }
+            #[cfg(feature = "parquet")]
+            (Format::Parquet, names) => {
+                use super::parquet_write::ParquetTable;
+                let names =
+                    names.map_or_else(|| super::columns::numbered(self.shape.cols()), <[String]>::to_vec);
+                let table = ParquetTable::new(names, size_of::<R>() == size_of::<f32>());
+                let is_of_courses = matches!(self.shape, Shape::Courses { .. });
+                self.parquet = Some(if is_of_courses { table.of_courses() } else { table });
+                Ok(())
+            }
         }
     }
 
@@ -268,6 +294,11 @@ impl<R: Real> TableWriter<R> {
             #[cfg(feature = "csv")]
             Format::Csv => super::csv_text::write_rows(&mut self.out, values, &self.texts),
             Format::Npy => write_numbers(&mut self.out, values.as_slice()),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => match &mut self.parquet {
+                Some(table) => table.push(values.as_slice().iter().map(|x| x.to_f64()), &mut self.out),
+                None => Ok(()),
+            },
         }
     }
 

@@ -102,10 +102,10 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DataArgs {
-    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
+    /// file.csv, file.npy, file.npz:name, file.parquet, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
     /// moons, 8gaussians, rings, pinwheel, swissroll, spirals or gaussian
     pub(crate) data: Data,
-    /// file.csv, file.npy, or - for CSV on standard output
+    /// file.csv, file.npy, file.parquet, or - for CSV on standard output
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -114,7 +114,7 @@ pub(crate) struct DataArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
-    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
+    /// file.csv, file.npy, file.npz:name, file.parquet, - (CSV on standard input) or toy:NAME[:N], N rows (100000) of checkerboard,
     /// moons, 8gaussians, rings, pinwheel, swissroll, spirals or gaussian
     pub(crate) data: Data,
     /// The file for the model; an old one is replaced once the new one is complete
@@ -281,7 +281,7 @@ pub(crate) struct SampleArgs {
     /// Push the rows of this table forward, in the units of the source, as `encode` writes them
     #[arg(long, value_name = "DATA")]
     pub(crate) source: Option<Data>,
-    /// file.csv, file.npy, or - for CSV on standard output
+    /// file.csv, file.npy, file.parquet, or - for CSV on standard output
     #[arg(short, long, value_name = "OUT", default_value = "-")]
     pub(crate) output: PathBuf,
     /// Take the path of another scheduler than the trained one: the same samples, found on another way
@@ -300,7 +300,7 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, conflicts_with = "source")]
     pub(crate) noise: Option<f64>,
     /// Write each row at K + 1 equally spaced times from t = 0 to 1, of which the last is the sample: NPY of shape [N, K + 1, d],
-    /// CSV with the columns `sample` and `t` before those of the data. Chosen steps find the times within them; K divides
+    /// CSV and Parquet with the columns `sample` and `t` before those of the data. Chosen steps find the times within them; K divides
     /// fixed ones
     #[arg(long, value_name = "K")]
     pub(crate) trajectory: Option<NonZeroU32>,
@@ -312,9 +312,9 @@ pub(crate) struct SampleArgs {
 pub(crate) struct ScoreArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
-    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N]
+    /// file.csv, file.npy, file.npz:name, file.parquet, - (CSV on standard input) or toy:NAME[:N]
     pub(crate) data: Data,
-    /// file.csv, file.npy, or - for CSV on standard output [default: -, with --json none]
+    /// file.csv, file.npy, file.parquet, or - for CSV on standard output [default: -, with --json none]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
@@ -337,9 +337,9 @@ pub(crate) struct ScoreArgs {
 pub(crate) struct EncodeArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
-    /// file.csv, file.npy, file.npz:name, - (CSV on standard input) or toy:NAME[:N]
+    /// file.csv, file.npy, file.npz:name, file.parquet, - (CSV on standard input) or toy:NAME[:N]
     pub(crate) data: Data,
-    /// file.csv, file.npy, or - for CSV on standard output: one column for each column of the data that varies
+    /// file.csv, file.npy, file.parquet, or - for CSV on standard output: one column for each column of the data that varies
     #[arg(short, long, value_name = "OUT", default_value = "-")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -359,7 +359,7 @@ pub(crate) struct EncodeArgs {
 pub(crate) struct EvaluateArgs {
     /// A file that `train` wrote
     pub(crate) model: PathBuf,
-    /// Rows that the model was not trained on: file.csv, file.npy, file.npz:name, - (CSV on standard input) or
+    /// Rows that the model was not trained on: file.csv, file.npy, file.npz:name, file.parquet, - (CSV on standard input) or
     /// toy:NAME[:N], which is drawn anew whatever the seed
     pub(crate) data: Data,
     /// Rows that are drawn and held against as many of DATA, taken at random [default: as many as DATA, at most 20000]

@@ -171,7 +171,9 @@ impl Data {
         match self {
             Self::Standard => true,
             // Neither NPY nor an array of an archive has names.
-            Self::File(path) => path.extension().is_some_and(|word| word.eq_ignore_ascii_case("csv")),
+            Self::File(path) => path
+                .extension()
+                .is_some_and(|word| ["csv", "parquet"].iter().any(|kind| word.eq_ignore_ascii_case(kind))),
             Self::Toy(..) => false,
         }
     }

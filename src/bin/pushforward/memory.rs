@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pushforward::data::Toy;
+use pushforward::data::{ReadOptions, TableReader, Toy};
 use pushforward::nn::MlpShape;
 use pushforward::{Error, Result};
 
@@ -36,7 +36,7 @@ const MOST_BYTES: u64 = 8;
 /// The longest text of a number in a table, and what is between two.
 const MOST_DIGITS: u64 = 26;
 
-/// Refuses a training of a network like this one on these data, if even the least that it takes is too much. Nothing is read.
+/// Refuses a training of a network like this one on these data, if even the least that it takes is too much. No row is read.
 pub(crate) fn check(shape: &MlpShape, data: &Data, common: &Common) -> Result<()> {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     // More are refused by the network itself, in words about its widths.
@@ -51,7 +51,15 @@ pub(crate) fn check(shape: &MlpShape, data: &Data, common: &Common) -> Result<()
             let is = |kind: &str| path.extension().is_some_and(|word| word.eq_ignore_ascii_case(kind));
             let bytes = fs::metadata(path).map_or(0, |file| file.len());
             // Text has at least so many, and NPY: of archives nothing is known before they are opened.
-            if is("npy") { bytes / MOST_BYTES } else { bytes / MOST_DIGITS * u64::from(is("csv")) }
+            // Of Parquet the footer says it; what is wrong with that is said when the table is read.
+            if is("npy") {
+                bytes / MOST_BYTES
+            } else if is("parquet") {
+                let table = TableReader::open(path, &ReadOptions::default()).ok();
+                table.and_then(|table| table.announced_rows()).map_or(0, count)
+            } else {
+                bytes / MOST_DIGITS * u64::from(is("csv"))
+            }
         }
         Data::Standard => 0,
     };

@@ -35,7 +35,7 @@ pub(crate) struct PlotArgs {
     /// What is drawn
     #[arg(long, value_name = "WORD", default_value_t = Kind::Samples)]
     pub(crate) kind: Kind,
-    /// Rows that the samples or the density are held against: file.csv, file.npy, file.npz:name, - or toy:NAME[:N]
+    /// Rows that the samples or the density are held against: file.csv, file.npy, file.npz:name, file.parquet, - or toy:NAME[:N]
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<Data>,
     /// Rows that samples start from, for a model whose source is a table
