@@ -6,25 +6,33 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use libfuzzer_sys::fuzz_target;
+use pushforward::closed_form::Baseline;
 use pushforward::data::{Missing, Toy};
 use pushforward::kernel::Activation;
 use pushforward::nn::{LrSchedule, TimeEmbedding};
+use pushforward::objective::{TimeSampling, TimeWeight};
 use pushforward::ode::{Method, Tolerance};
+use pushforward::path::{Prediction, Width};
 use pushforward::{Coupling, Divergence, Scheduler, SimdLevel, Source};
 
 fuzz_target!(|text: &str| {
     round::<Activation>(text);
+    round::<Baseline>(text);
     round::<Coupling>(text);
     round::<Divergence>(text);
     round::<LrSchedule>(text);
     round::<Method>(text);
     round::<Missing>(text);
+    round::<Prediction>(text);
     round::<Scheduler>(text);
     round::<SimdLevel>(text);
     round::<Source>(text);
     round::<TimeEmbedding>(text);
+    round::<TimeSampling>(text);
+    round::<TimeWeight>(text);
     round::<Tolerance>(text);
     round::<Toy>(text);
+    round::<Width>(text);
 });
 
 fn round<T: FromStr + Display + Debug>(text: &str)
