@@ -236,7 +236,15 @@ fn names_constants_and_sources_are_kept_apart() {
     );
     fails(folder, &["evaluate", "m.pf", "data.csv", "-n", "301"], 2, &["301", "300 rows"]);
     fails(folder, &["evaluate", "m.pf", "data.csv", "-n", "3"], 1, &["found 3", "expected 4"]);
-    fails(folder, &["evaluate", "m.pf", "data.csv", "--exact"], 2, &["--train"]);
+    // Without training rows the field is that of the data themselves: V is that of these rows, whatever rows are called.
+    let alone = json(folder, &["evaluate", "m.pf", "data.csv", "--exact"]);
+    let named = json(folder, &["evaluate", "m.pf", "data.csv", "--train", "data.csv", "--exact"]);
+    assert!(alone["exact"]["of"] == "data" && named["exact"]["of"] == "train", "{alone:#} {named:#}");
+    for key in ["excess", "floor"] {
+        let [a, b] = [&alone, &named].map(|found| number(found, &["exact", key, "mean"]));
+        let error = number(&alone, &["exact", key, "standard_error"]);
+        assert!((a - b).abs() < 1e-9 + 5.0 * error && a > 0.0, "{key}: {a} {b} {error}");
+    }
     fails(folder, &["evaluate", "m.pf", "data.csv", "--source", "data.csv"], 2, &["N(0, I)"]);
     fails(folder, &["evaluate", "m.pf", "-", "--train", "-"], 2, &["standard input"]);
     fails(folder, &["evaluate", "m.pf", "data.csv", "--steps", "9", "--solver", "dopri5"], 2, &["steps"]);

@@ -173,6 +173,8 @@ pub struct Claim<'a> {
     pub what: &'static str,
     /// Where the formula stands in the sources; none for what is not built.
     pub place: Option<Place>,
+    /// Whether its subject is computed in f64 whatever type of number a network has.
+    always_f64: bool,
     /// Why there is no computation, where there could be one.
     why: Option<String>,
     check: Option<Check<'a>>,
@@ -187,13 +189,19 @@ impl<'a> Claim<'a> {
         place: Place,
         check: impl Fn(Precision) -> Result<Finding> + 'a,
     ) -> Self {
-        Self { id, equation, what, place: Some(place), why: None, check: Some(Box::new(check)) }
+        let check: Check<'a> = Box::new(check);
+        Self { id, equation, what, place: Some(place), always_f64: false, why: None, check: Some(check) }
+    }
+
+    /// The same about what this crate computes in f64 for networks of every type of number: the numbers of a path, of a method.
+    pub(super) fn always_f64(self) -> Self {
+        Self { always_f64: true, ..self }
     }
 
     /// The row for an equation whose subject does not exist.
     pub(super) fn not_built(equation: &'static Equation) -> Self {
         let Equation { id, formula, subject } = *equation;
-        Self { id, equation: formula, what: subject, place: None, why: None, check: None }
+        Self { id, equation: formula, what: subject, place: None, always_f64: false, why: None, check: None }
     }
 
     /// The row for what cannot be said about a subject, and why.
@@ -203,7 +211,7 @@ impl<'a> Claim<'a> {
         what: &'static str,
         why: impl Into<String>,
     ) -> Self {
-        Self { id, equation, what, place: None, why: Some(why.into()), check: None }
+        Self { id, equation, what, place: None, always_f64: false, why: Some(why.into()), check: None }
     }
 
     /// Whether it has a computation.
@@ -218,10 +226,16 @@ impl<'a> Claim<'a> {
         self.id == id || self.id.split_once('.').is_some_and(|(equation, _)| equation == id)
     }
 
-    /// Computes it. An error on the way is a failure that says which.
+    /// The type of number it is computed with where this one is asked for: f64 if its subject has no other.
+    #[must_use]
+    pub fn real(&self, asked: Precision) -> Precision {
+        if self.always_f64 { Precision::F64 } else { asked }
+    }
+
+    /// Computes it, with numbers of the type [`Claim::real`] says. An error on the way is a failure that says which.
     #[must_use]
     pub fn check(&self, real: Precision) -> Outcome {
-        let start = Instant::now();
+        let (start, real) = (Instant::now(), self.real(real));
         let found = self.check.as_ref().map(|check| check(real));
         let verdict = match &found {
             None | Some(Ok(Finding { vague: Some(_), .. })) => Verdict::NotBuilt,
@@ -234,7 +248,7 @@ impl<'a> Claim<'a> {
             Some(Ok(finding)) => (Some(finding), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
-        Outcome { verdict, finding, error, seconds: start.elapsed().as_secs_f64() }
+        Outcome { verdict, real, finding, error, seconds: start.elapsed().as_secs_f64() }
     }
 }
 
@@ -254,6 +268,8 @@ impl fmt::Debug for Claim<'_> {
 pub struct Outcome {
     /// Whether it holds.
     pub verdict: Verdict,
+    /// The type of number it was computed with.
+    pub real: Precision,
     /// The numbers, if they could be computed.
     pub finding: Option<Finding>,
     /// Why they could not: of what is not built, where that can be told.

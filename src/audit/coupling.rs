@@ -2,12 +2,12 @@
 
 use crate::coupling::{Assignment, Sinkhorn, assign_points};
 use crate::error::Result;
-use crate::kernel::Simd;
+use crate::kernel::{Real, Simd};
 use crate::rng::{Purpose, Rng};
 use crate::source::Source;
 use crate::tensor::Tensor;
 
-use super::claim::{Claim, Finding, Place};
+use super::claim::{Claim, Finding, Place, Precision};
 
 const ASSIGN: Place =
     Place::of("src/coupling/points.rs", include_str!("../coupling/points.rs"), "pub fn assign_points");
@@ -24,41 +24,50 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "min_π Σ_i |x_{0,i} − x_{1,π(i)}|^2",
             "the pairs of ten sets of 7 rows against the best of all 5040 permutations",
             ASSIGN,
-            |_| best(|a, b| Ok(assigned(a, b)?.columns)),
+            |real| match real {
+                Precision::F32 => best::<f32>(|a, b| Ok(assigned(a, b)?.columns)),
+                Precision::F64 => best::<f64>(|a, b| Ok(assigned(a, b)?.columns)),
+            },
         ),
         Claim::new(
             "E25.dual",
             "Σ_i c_{iπ(i)} = Σ_i u_i + Σ_j v_j, u_i + v_j ≤ c_{ij}",
             "the cost of the pairs of 512 rows against their dual, which bounds that of every coupling from below",
             ASSIGN,
-            |_| dual(assigned),
+            |real| match real {
+                Precision::F32 => dual::<f32>(assigned),
+                Precision::F64 => dual::<f64>(assigned),
+            },
         ),
         Claim::new(
             "E25.entropic",
             "Σ_i P_{ij} = Σ_j P_{ij} = 1, log P_{ij} = (f_i + g_j − c_{ij})/reg",
             "the sums of an entropic plan of 24 rows and its distance from the form that the optimum has",
             ENTROPIC,
-            |_| entropic(|a, b| plan(a, b, REG)),
+            |real| match real {
+                Precision::F32 => entropic::<f32>(|a, b| plan(a, b, REG)),
+                Precision::F64 => entropic::<f64>(|a, b| plan(a, b, REG)),
+            },
         ),
     ]
 }
 
-fn rows(n: usize, seed: u64) -> Tensor<f64> {
+fn rows<R: Real>(n: usize, seed: u64) -> Tensor<R> {
     let mut x = Tensor::zeros(n, 2);
     Source::Normal.fill(&Rng::from_seed(seed).fork(Purpose::Source), 0, &mut x);
     x
 }
 
-fn square(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+fn square<R: Real>(a: &[R], b: &[R]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a.to_f64() - b.to_f64()).powi(2)).sum()
 }
 
-fn assigned(a: &Tensor<f64>, b: &Tensor<f64>) -> Result<Assignment> {
+fn assigned<R: Real>(a: &Tensor<R>, b: &Tensor<R>) -> Result<Assignment> {
     assign_points(Simd::detect(), a, b)
 }
 
 /// The plan as a whole matrix.
-fn plan(a: &Tensor<f64>, b: &Tensor<f64>, reg: f64) -> Result<Vec<Vec<f64>>> {
+fn plan<R: Real>(a: &Tensor<R>, b: &Tensor<R>, reg: f64) -> Result<Vec<Vec<f64>>> {
     let solver = Sinkhorn { tolerance: 1e-9, ..Sinkhorn::new(reg) };
     let plan = solver.solve(Simd::detect(), a, b)?;
     let row = |i| {
@@ -90,7 +99,7 @@ fn by_trying(n: usize, cost: &dyn Fn(usize, usize) -> f64) -> (Vec<usize>, f64) 
 }
 
 /// That pairs are a permutation of least cost. // E25
-fn best(pairs: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Vec<usize>>) -> Result<Finding> {
+fn best<R: Real>(pairs: impl Fn(&Tensor<R>, &Tensor<R>) -> Result<Vec<usize>>) -> Result<Finding> {
     const N: usize = 7;
     let mut worst = 0.0_f64;
     for seed in 0..10 {
@@ -111,7 +120,7 @@ fn best(pairs: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Vec<usize>>) -> Res
 }
 
 /// That a dual proves an assignment best. // E25
-fn dual(of: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Assignment>) -> Result<Finding> {
+fn dual<R: Real>(of: impl Fn(&Tensor<R>, &Tensor<R>) -> Result<Assignment>) -> Result<Finding> {
     const N: usize = 512;
     let (a, b) = (rows(N, 1), rows(N, 2));
     let found = of(&a, &b)?;
@@ -131,7 +140,7 @@ fn dual(of: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Assignment>) -> Result
 }
 
 /// That a plan has the marginals and the form of the optimum. // E25
-fn entropic(of: impl Fn(&Tensor<f64>, &Tensor<f64>) -> Result<Vec<Vec<f64>>>) -> Result<Finding> {
+fn entropic<R: Real>(of: impl Fn(&Tensor<R>, &Tensor<R>) -> Result<Vec<Vec<f64>>>) -> Result<Finding> {
     const N: usize = 24;
     let (a, b) = (rows(N, 3), rows(N, 4));
     let p = of(&a, &b)?;
@@ -160,11 +169,11 @@ pub(super) mod tests {
 
     /// The best pairs for another cost.
     fn other(cost: impl Fn(&[f64], &[f64]) -> f64 + Copy + Sync + 'static) -> Result<Finding> {
-        best(move |a, b| Ok(by_trying(a.rows(), &|i, j| cost(a.row(i), b.row(j))).0))
+        best::<f64>(move |a, b| Ok(by_trying(a.rows(), &|i, j| cost(a.row(i), b.row(j))).0))
     }
 
     fn changed(change: impl Fn(&mut Assignment)) -> Result<Finding> {
-        dual(|a, b| {
+        dual::<f64>(|a, b| {
             let mut found = assigned(a, b)?;
             change(&mut found);
             Ok(found)
@@ -173,9 +182,9 @@ pub(super) mod tests {
 
     pub(crate) fn faults() -> Vec<Fault> {
         vec![
-            Fault::new("E25", "the inverse permutation", || best(|a, b| Ok(assigned(b, a)?.columns))),
+            Fault::new("E25", "the inverse permutation", || best::<f64>(|a, b| Ok(assigned(b, a)?.columns))),
             Fault::new("E25", "the nearest row, with replacement", || {
-                best(|a, b| {
+                best::<f64>(|a, b| {
                     let near = |i: usize| {
                         (0..b.rows())
                             .min_by(|&j, &k| {
@@ -189,7 +198,7 @@ pub(super) mod tests {
             Fault::new("E25", "the distance in place of its square", || other(|a, b| square(a, b).sqrt())),
             Fault::new("E25", "one column of two", || other(|a, b| (a[0] - b[0]).powi(2))),
             Fault::new("E25", "the dearest pairs", || other(|a, b| -square(a, b))),
-            Fault::new("E25", "pairs as they come", || best(|a, _| Ok((0..a.rows()).collect()))),
+            Fault::new("E25", "pairs as they come", || best::<f64>(|a, _| Ok((0..a.rows()).collect()))),
             Fault::new("E25.dual", "two pairs exchanged", || changed(|found| found.columns.swap(0, 1))),
             Fault::new("E25.dual", "a dual that costs exceed nowhere", || {
                 changed(|found| found.u.iter_mut().for_each(|u| *u += 0.1))
@@ -197,9 +206,11 @@ pub(super) mod tests {
             Fault::new("E25.dual", "the sign of one side", || {
                 changed(|found| found.v.iter_mut().for_each(|v| *v = -*v))
             }),
-            Fault::new("E25.entropic", "twice the regularisation", || entropic(|a, b| plan(a, b, 2.0 * REG))),
+            Fault::new("E25.entropic", "twice the regularisation", || {
+                entropic::<f64>(|a, b| plan(a, b, 2.0 * REG))
+            }),
             Fault::new("E25.entropic", "a plan that is not normalised", || {
-                entropic(|a, b| {
+                entropic::<f64>(|a, b| {
                     Ok(plan(a, b, REG)?
                         .into_iter()
                         .map(|row| row.iter().map(|p| 0.9 * p).collect())
@@ -207,13 +218,13 @@ pub(super) mod tests {
                 })
             }),
             Fault::new("E25.entropic", "rows and columns exchanged", || {
-                entropic(|a, b| {
+                entropic::<f64>(|a, b| {
                     let p = plan(a, b, REG)?;
                     Ok((0..p.len()).map(|i| p.iter().map(|row| row[i]).collect()).collect())
                 })
             }),
             Fault::new("E25.entropic", "no cost: the independent plan", || {
-                entropic(|a, b| Ok(vec![vec![1.0 / b.rows() as f64; b.rows()]; a.rows()]))
+                entropic::<f64>(|a, b| Ok(vec![vec![1.0 / b.rows() as f64; b.rows()]; a.rows()]))
             }),
         ]
     }

@@ -54,7 +54,8 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "the density on the way to 40 points against the plain sum over them",
             EMPIRICAL,
             |_| marginal_density(|t, x| Ok(field(&points())?.targets(&[t], x)?.log_density[0])),
-        ),
+        )
+        .always_f64(),
         Claim::new(
             "E5",
             "X_t | x_1 ~ N(t x_1, (1 − t)^2 I)",
@@ -100,14 +101,24 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "u_t(x) = ∫ u_t(x | x_1) p_t(x | x_1) q(x_1) dx_1 / p_t(x)",
             "the velocity to two Gaussians in one dimension against the integral",
             MIXTURE,
-            |_| marginal_velocity(&mixture_1d()?.velocity(AffinePath::default())),
+            |real| {
+                let mixture = mixture_1d()?;
+                let velocity = mixture.velocity(AffinePath::default());
+                match real {
+                    Precision::F32 => marginal_velocity::<f32>(&Rounded(&velocity)),
+                    Precision::F64 => marginal_velocity::<f64>(&velocity),
+                }
+            },
         ),
         Claim::new(
             "E10",
             "E |(u_t + δ) − u_t|^2 = |δ|^2",
             "the measured distance of a field to the true one, for one that is off by δ everywhere",
             EXACT,
-            |_| distance(|field, exact| ExactLoss::measure(field, exact, 2000, &mut Rng::from_seed(SEED))),
+            |real| match real {
+                Precision::F32 => distance::<f32>(measured),
+                Precision::F64 => distance::<f64>(measured),
+            },
         ),
         Claim::new(
             "E11",
@@ -124,14 +135,20 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "L_{CFM} − L_{FM} − V = 0",
             "the three losses of a random network on 300 points, in standard errors of their difference",
             EXACT,
-            |_| floor(|measured| measured.residual),
+            |real| match real {
+                Precision::F32 => floor::<f32>(|measured| measured.residual),
+                Precision::F64 => floor::<f64>(|measured| measured.residual),
+            },
         ),
         Claim::new(
             "E12.gradient",
             "∇L_{CFM} = ∇L_{FM}",
             "both gradients of a random network along four directions, in standard errors over 256 batches",
             GRADIENT,
-            |_| same_gradient(1.0),
+            |real| match real {
+                Precision::F32 => same_gradient::<f32>(1.0),
+                Precision::F64 => same_gradient::<f64>(1.0),
+            },
         ),
         Claim::new(
             "E18",
@@ -152,7 +169,13 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "V = (π/2) tr S^{1/2}",
             "the floor of the loss in closed form against 100,000 draws of the true velocity's own loss, in standard errors",
             FLOOR,
-            |_| own_loss(gaussian()?.loss_floor(AffinePath::default())),
+            |real| {
+                let floor = gaussian()?.loss_floor(AffinePath::default());
+                match real {
+                    Precision::F32 => own_loss::<f32>(floor),
+                    Precision::F64 => own_loss::<f64>(floor),
+                }
+            },
         ),
         Claim::new(
             "E19",
@@ -187,7 +210,13 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "E20 = lim E19 for S_k → 0",
             "the velocity to 40 points against a mixture of 40 Gaussians of width 1e-4",
             EMPIRICAL,
-            |_| thin_mixture(&field(&points())?),
+            |real| {
+                let field = field(&points())?;
+                match real {
+                    Precision::F32 => thin_mixture::<f32>(&Rounded(&field)),
+                    Precision::F64 => thin_mixture::<f64>(&field),
+                }
+            },
         ),
     ]
 }
@@ -344,7 +373,7 @@ fn moments<R: Real>(
     Ok(Finding::new(worst, deviations(15), "sampling: 15 moments, one false alarm in a million"))
 }
 
-fn marginal_velocity(velocity: &impl VectorField<f64>) -> Result<Finding> {
+fn marginal_velocity<R: Real>(velocity: &impl VectorField<R>) -> Result<Finding> {
     const POINTS: u32 = 4000;
     let q = |y: f64| {
         let part = |w: f64, m: f64, s: f64| {
@@ -353,8 +382,11 @@ fn marginal_velocity(velocity: &impl VectorField<f64>) -> Result<Finding> {
         part(0.4, -1.5, 0.5) + part(0.6, 1.0, 0.3)
     };
     let mut worst = 0.0;
-    for t in TIMES {
-        for x in [-1.0, 0.1, 0.8] {
+    for t in TIMES.map(R::from_f64) {
+        for x in [-1.0, 0.1, 0.8].map(R::from_f64) {
+            let mut u = Tensor::zeros(1, 1);
+            velocity.eval(&[t], &Tensor::from_rows(&[[x]]), &mut u)?;
+            let (t, x) = (t.to_f64(), x.to_f64());
             let (mut above, mut below) = (0.0, 0.0);
             for k in 0..POINTS {
                 let y = -6.0 + 12.0 * (f64::from(k) + 0.5) / f64::from(POINTS);
@@ -362,14 +394,12 @@ fn marginal_velocity(velocity: &impl VectorField<f64>) -> Result<Finding> {
                 above += (y - x) / (1.0 - t) * weight; // E8
                 below += weight;
             }
-            let mut u = Tensor::zeros(1, 1);
-            velocity.eval(&[t], &Tensor::from_rows(&[[x]]), &mut u)?;
             let wanted = above / below;
-            worst = larger(worst, (u.row(0)[0] - wanted).abs() / (1.0 + wanted.abs()));
+            worst = larger(worst, (u.row(0)[0].to_f64() - wanted).abs() / (1.0 + wanted.abs()));
         }
     }
-    let from = "the midpoint rule on a smooth function that vanishes at both ends: below rounding, here of 4000 terms";
-    Ok(Finding::new(worst, 1e-11, from))
+    let from = "the midpoint rule on a smooth function that vanishes at both ends: below rounding, here of 4000 terms, and of what comes out";
+    Ok(Finding::new(worst, 1e-11_f64.max(4.0 * R::ROUNDOFF), from))
 }
 
 /// A field that is off by DELTA everywhere.
@@ -385,14 +415,24 @@ fn shifted(exact: &EmpiricalField, by: [f64; 2]) -> impl VectorField<f64> + '_ {
     })
 }
 
-fn distance(
-    measure: impl Fn(&dyn VectorField<f64>, &EmpiricalField) -> Result<ExactLoss>,
+fn measured<R: Real>(field: &dyn VectorField<R>, exact: &EmpiricalField) -> Result<ExactLoss> {
+    ExactLoss::measure(field, exact, 2000, &mut Rng::from_seed(SEED))
+}
+
+fn distance<R: Real>(
+    measure: impl Fn(&dyn VectorField<R>, &EmpiricalField) -> Result<ExactLoss>,
 ) -> Result<Finding> {
     let exact = field(&points())?;
-    let found = measure(&shifted(&exact, DELTA), &exact)?.excess.mean;
+    let found = measure(&Rounded(&shifted(&exact, DELTA)), &exact)?.excess.mean;
     let wanted: f64 = DELTA.iter().map(|d| d * d).sum();
-    // The fields are of size 1 / (1 - t), up to 1e4 here, and cancel.
-    Ok(Finding::new((found - wanted).abs(), 1e-9, "rounding of fields of size 1e4 that cancel"))
+    // In f64 velocities are differences of numbers of size 1 / (1 - t), up to 1e4 here. They are of size 16 themselves, and their
+    // rounding counts twice with |δ_1| + |δ_2| = 0.7.
+    let bound = 1e-9_f64.max(2.0 * 0.7 * 16.0 * R::ROUNDOFF);
+    Ok(Finding::new(
+        (found - wanted).abs(),
+        bound,
+        "rounding of differences of size 1e4, and of velocities of size 16",
+    ))
 }
 
 fn network<R: Real>() -> Result<Mlp<R>> {
@@ -416,10 +456,9 @@ fn loss<R: Real>(of: impl Fn(&Mlp<R>, &PathSample<R>) -> Result<f64>) -> Result<
     Ok(Finding::new((found - wanted).abs() / wanted, bound, "rounding of a sum"))
 }
 
-fn floor(residual: impl Fn(&ExactLoss) -> Estimate) -> Result<Finding> {
+fn floor<R: Real>(residual: impl Fn(&ExactLoss) -> Estimate) -> Result<Finding> {
     let points: Tensor<f64> = toy::moons(300, &mut Rng::from_seed(SEED));
-    let measured =
-        ExactLoss::measure(&network::<f64>()?, &field(&points)?, 20_000, &mut Rng::from_seed(SEED))?;
+    let measured = ExactLoss::measure(&network::<R>()?, &field(&points)?, 20_000, &mut Rng::from_seed(SEED))?;
     let Estimate { mean, standard_error } = residual(&measured);
     Ok(Finding::new(
         mean.abs() / standard_error,
@@ -429,10 +468,10 @@ fn floor(residual: impl Fn(&ExactLoss) -> Estimate) -> Result<Finding> {
 }
 
 /// The gradient of |v - dX|² against that of |v - `share` u|², whose difference is 0 on average for the whole u.
-fn same_gradient(share: f64) -> Result<Finding> {
+fn same_gradient<R: Real>(share: f64) -> Result<Finding> {
     const BATCHES: usize = 256;
     const BATCH: usize = 64;
-    let (network, exact) = (network::<f64>()?, field(&points())?);
+    let (network, exact) = (network::<R>()?, field(&points())?);
     let objective = Objective::new(network.shape(), AffinePath::default(), Source::Normal);
     let count = network.parameters().len();
     let mut stream = Rng::from_seed(SEED).fork(Purpose::Metric).stream(0);
@@ -440,22 +479,24 @@ fn same_gradient(share: f64) -> Result<Finding> {
     let mut differences = vec![Vec::new(); 4];
     for batch in 0..BATCHES {
         let mut rng = Rng::from_seed(1000 + batch as u64);
-        let mut x_0 = Tensor::zeros(BATCH, 2);
+        let mut x_0 = Tensor::<R>::zeros(BATCH, 2);
         Source::Normal.fill(&rng.fork(Purpose::Source), 0, &mut x_0);
         let mut drawn = rng.fork(Purpose::Batch).stream(0);
-        let rows: Vec<f64> = (0..BATCH)
-            .flat_map(|_| exact.points().row(drawn.below(exact.points().rows())).to_vec())
+        let rows: Vec<R> = (0..BATCH)
+            .flat_map(|_| exact.points().row(drawn.below(exact.points().rows())))
+            .map(|&x| R::from_f64(x))
             .collect();
         // Away from t = 1, where single velocities are huge and a mean of them is no normal number.
         let t: Vec<f64> = (0..BATCH).map(|_| 0.9 * drawn.uniform()).collect();
         let sample = AffinePath::default().sample(x_0, Tensor::from_vec(rows, BATCH, 2)?, t)?;
         let mut true_field = sample.clone();
-        exact.eval(&sample.t, &sample.x_t, &mut true_field.dx_t)?;
-        true_field.dx_t.as_mut_slice().iter_mut().for_each(|u| *u *= share);
+        let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+        Rounded(&exact).eval(&t, &sample.x_t, &mut true_field.dx_t)?;
+        true_field.dx_t.as_mut_slice().iter_mut().for_each(|u| *u = R::from_f64(share) * *u);
         let gradients = [&sample, &true_field].map(|s| objective.gradient(network.weights(), s).1);
         for (differences, direction) in differences.iter_mut().zip(&directions) {
             let along = gradients[0].iter().zip(&gradients[1]).zip(direction);
-            differences.push(along.map(|((a, b), v)| (a - b) * v).sum::<f64>());
+            differences.push(along.map(|((a, b), v)| (a.to_f64() - b.to_f64()) * v).sum::<f64>());
         }
     }
     let ratio = |numbers: &Vec<f64>| {
@@ -480,16 +521,20 @@ fn map<R: Real>(
     Ok(Finding::new(off.fold(0.0, larger), 10.0 * tolerance, from))
 }
 
-fn own_loss(floor: f64) -> Result<Finding> {
+fn own_loss<R: Real>(floor: f64) -> Result<Finding> {
     const DRAWS: usize = 100_000;
     let (flow, mut rng) = (gaussian()?, Rng::from_seed(SEED));
-    let x_1 = flow.map(&normals(DRAWS, SEED + 2))?;
+    let x_1 = flow.map(&normals(DRAWS, SEED + 2))?.cast();
     let mut times = rng.fork(Purpose::Batch).stream(0);
     let t = (0..DRAWS).map(|_| times.uniform()).collect();
-    let sample = AffinePath::default().sample(normals(DRAWS, SEED + 3), x_1, t)?;
-    let mut u = Tensor::zeros(DRAWS, 2);
-    flow.velocity(AffinePath::default()).eval(&sample.t, &sample.x_t, &mut u)?;
-    let row = |i: usize| u.row(i).iter().zip(sample.dx_t.row(i)).map(|(u, v)| (u - v).powi(2)).sum();
+    let sample = AffinePath::default().sample::<R>(normals(DRAWS, SEED + 3), x_1, t)?;
+    let mut u = Tensor::<R>::zeros(DRAWS, 2);
+    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    Rounded(&flow.velocity(AffinePath::default())).eval(&t, &sample.x_t, &mut u)?;
+    let row = |i: usize| {
+        let pairs = u.row(i).iter().zip(sample.dx_t.row(i));
+        pairs.map(|(u, v)| (u.to_f64() - v.to_f64()).powi(2)).sum()
+    };
     let Estimate { mean, standard_error } = Estimate::of(&(0..DRAWS).map(row).collect::<Vec<f64>>());
     Ok(Finding::new(
         (mean - floor).abs() / standard_error,
@@ -520,18 +565,18 @@ fn plain_sum<R: Real>(velocity: &impl VectorField<R>) -> Result<Finding> {
     Ok(Finding::new(worst, bound, "rounding of sums of 40 terms, and of what goes in and comes out"))
 }
 
-fn thin_mixture(velocity: &impl VectorField<f64>) -> Result<Finding> {
-    let (points, x) = (points(), normals::<f64>(16, SEED));
+fn thin_mixture<R: Real>(velocity: &impl VectorField<R>) -> Result<Finding> {
+    let (points, x) = (points(), normals::<R>(16, SEED));
     let n = points.rows();
     let thin = Tensor::from_rows(&[[1e-8, 0.0], [0.0, 1e-8]]);
     let mixture = MixtureFlow::new(&vec![1.0; n], &points, &vec![thin; n])?;
     let other = mixture.velocity(AffinePath::default());
-    let (mut worst, mut a, mut b) = (0.0, Tensor::zeros(16, 2), Tensor::zeros(16, 2));
-    for t in TIMES {
+    let (mut worst, mut a, mut b) = (0.0, Tensor::<R>::zeros(16, 2), Tensor::zeros(16, 2));
+    for t in TIMES.map(R::from_f64) {
         velocity.eval(&[t; 16], &x, &mut a)?;
-        other.eval(&[t; 16], &x, &mut b)?;
+        other.eval(&[t.to_f64(); 16], &x.cast(), &mut b)?;
         for (a, b) in a.as_slice().iter().zip(b.as_slice()) {
-            worst = larger(worst, (a - b).abs() / (1.0 + b.abs()));
+            worst = larger(worst, (a.to_f64() - b).abs() / (1.0 + b.abs()));
         }
     }
     let from = "the width squared over that of the path, 1e-8 t² / (1 - t)² up to 1e-6, times a distance of some units over 1 - t";
@@ -616,14 +661,14 @@ pub(super) mod tests {
                 }))
             }),
             Fault::new("E10", "half of a square", || {
-                distance(|field, exact| {
+                distance::<f64>(|field, exact| {
                     let mut found = ExactLoss::measure(field, exact, 2000, &mut Rng::from_seed(SEED))?;
                     found.excess.mean /= 2.0;
                     Ok(found)
                 })
             }),
             Fault::new("E10", "the loss that is trained in its place", || {
-                distance(|field, exact| {
+                distance::<f64>(|field, exact| {
                     let mut found = ExactLoss::measure(field, exact, 2000, &mut Rng::from_seed(SEED))?;
                     found.excess = found.loss;
                     Ok(found)
@@ -639,19 +684,19 @@ pub(super) mod tests {
                 })
             }),
             Fault::new("E12", "no floor", || {
-                floor(|measured| Estimate {
+                floor::<f64>(|measured| Estimate {
                     mean: measured.residual.mean + measured.floor.mean,
                     ..measured.residual
                 })
             }),
             Fault::new("E12", "the floor twice", || {
-                floor(|measured| Estimate {
+                floor::<f64>(|measured| Estimate {
                     mean: measured.residual.mean - measured.floor.mean,
                     ..measured.residual
                 })
             }),
-            Fault::new("E12.gradient", "half of the true field", || same_gradient(0.5)),
-            Fault::new("E12.gradient", "the sign of the true field", || same_gradient(-1.0)),
+            Fault::new("E12.gradient", "half of the true field", || same_gradient::<f64>(0.5)),
+            Fault::new("E12.gradient", "the sign of the true field", || same_gradient::<f64>(-1.0)),
             Fault::new("E18", "S in place of its root", || {
                 let [[a, b], [_, c]] = COVARIANCE;
                 wrong_gaussian([[a * a + b * b, a * b + b * c], [a * b + b * c, b * b + c * c]])
@@ -659,11 +704,11 @@ pub(super) mod tests {
             Fault::new("E18", "the correlation left out", || wrong_gaussian([[1.2, 0.0], [0.0, 0.6]])),
             Fault::new("E18", "the sign of the correlation", || wrong_gaussian([[1.2, -0.5], [-0.5, 0.6]])),
             Fault::new("E18.floor", "pi for pi/2", || {
-                own_loss(2.0 * gaussian()?.loss_floor(AffinePath::default()))
+                own_loss::<f64>(2.0 * gaussian()?.loss_floor(AffinePath::default()))
             }),
             Fault::new("E18.floor", "S squared for its root", || {
                 let squares: f64 = COVARIANCE.concat().iter().map(|s| s * s).sum();
-                own_loss(std::f64::consts::FRAC_PI_2 * squares)
+                own_loss::<f64>(std::f64::consts::FRAC_PI_2 * squares)
             }),
             Fault::new("E19", "the velocity of one component alone", || {
                 let mixture = mixture()?;

@@ -154,6 +154,17 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_is_computed_in_the_type_that_it_says() {
+        for claim in claims() {
+            let [wide, narrow] = [Precision::F64, Precision::F32].map(|real| claim.check(real));
+            let (wide, narrow, real) = (wide.finding.unwrap(), narrow.finding.unwrap(), narrow.real);
+            // A count of rows is 0 in both.
+            let same = wide.measured.to_bits() == narrow.measured.to_bits() && wide.measured > 0.0;
+            assert_eq!(same, real == Precision::F64, "{}: {wide:?} {narrow:?}", claim.id);
+        }
+    }
+
+    #[test]
     fn every_claim_can_fail() {
         let faults = faults();
         assert!(faults.len() >= LEAST_FAULTS, "{} faults", faults.len());

@@ -39,7 +39,8 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
             "the slope of the error against the step in f64, for the numbers of every method",
             TABLEAU,
             |_| order(|method| method.tableau()),
-        ),
+        )
+        .always_f64(),
         Claim::new(
             "E24",
             "(t, h) for each row by itself",

@@ -100,9 +100,10 @@ fn write_claim(out: &mut String, claim: &Claim<'_>, outcome: &Outcome) -> Result
     if let Some(finding) = &outcome.finding {
         let _ = writeln!(
             out,
-            "<p>Measured <b>{}</b>, bound <b>{}</b>: {}.</p>",
+            "<p>Measured <b>{}</b>, bound <b>{}</b>, in {}: {}.</p>",
             short(finding.measured),
             short(finding.bound),
+            outcome.real,
             escape(&finding.from)
         );
         if let Some(chart) = &finding.chart {

@@ -371,8 +371,9 @@ pub(crate) struct EvaluateArgs {
     /// The rows that the model was trained on: say whether samples are nearer to them than DATA are
     #[arg(long, value_name = "TRAINDATA")]
     pub(crate) train: Option<Data>,
-    /// Measure the distance L_FM of the network from the true field of TRAINDATA, and the floor V of its loss
-    #[arg(long, requires = "train")]
+    /// Measure the distance L_FM of the network from the true field of TRAINDATA, or of DATA without --train, and the
+    /// floor V of its loss there
+    #[arg(long)]
     pub(crate) exact: bool,
     /// File for one self-contained page: every number beside its floor, samples beside data, how to repeat it
     #[arg(long, value_name = "FILE.html")]

@@ -77,6 +77,12 @@ pub(crate) fn run(args: &AuditArgs, common: &Common) -> anyhow::Result<()> {
         }))?;
     } else {
         print(&checked)?;
+        if checked.iter().any(|(_, outcome)| outcome.finding.is_some() && outcome.real != args.real) {
+            writeln!(
+                io::stdout(),
+                "\nIn f64 whatever the network's numbers: what paths, closed forms and methods consist of."
+            )?;
+        }
     }
     let (passed, not_built) = (of(Verdict::Pass).count(), of(Verdict::NotBuilt).count());
     common.say(format_args!("{passed} claims hold, {not_built} are not built; {seconds:.1} s"));
@@ -95,6 +101,7 @@ fn as_json(claim: &Claim<'_>, outcome: &Outcome) -> Value {
         "measured": finding.map(|finding| finding.measured),
         "bound": finding.map(|finding| finding.bound),
         "bound_from": finding.map(|finding| &finding.from),
+        "real": outcome.real.word(),
         "verdict": outcome.verdict.word(),
         "error": outcome.error,
         "place": claim.place.map(|place| place.to_string()),
@@ -106,7 +113,7 @@ fn as_json(claim: &Claim<'_>, outcome: &Outcome) -> Value {
 fn print(checked: &[(&Claim<'_>, Outcome)]) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["claim", "equation", "what is computed", "measured", "bound", "verdict", "s"]);
+    table.set_header(["claim", "equation", "what is computed", "in", "measured", "bound", "verdict", "s"]);
     for (claim, outcome) in checked {
         let number = |value: Option<f64>| {
             let text = value.map_or_else(String::new, |value| format!("{value:.2e}"));
@@ -117,6 +124,7 @@ fn print(checked: &[(&Claim<'_>, Outcome)]) -> io::Result<()> {
             Cell::new(claim.id),
             Cell::new(claim.equation),
             Cell::new(claim.what),
+            Cell::new(finding.map_or("", |_| outcome.real.word())),
             number(finding.map(|finding| finding.measured)),
             number(finding.map(|finding| finding.bound)),
             Cell::new(outcome.verdict.word()),

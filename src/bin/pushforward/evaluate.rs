@@ -79,7 +79,7 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     let x_0 = x_0.map(|x_0| chosen(&x_0, rows, &mut rng)).transpose()?;
 
     let data = form.split(table.clone())?;
-    let points = form.points(table)?;
+    let points = form.points(table.clone())?;
 
     let bar = common.progress(PARTS);
     bar.set_message("samples");
@@ -108,14 +108,7 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
             let seed = flow.record().map_or(common.seed, |record| record.seed);
             let mut rng = Rng::from_seed(seed);
             let train = rows_of(&form, train, form.layout().table(), args, &mut rng)?;
-            // Whole numbers as the training spread them.
-            let numbers = match form.layout().is_plain() {
-                true => train.clone(),
-                false => {
-                    let data = form.layout().split(&train)?.0;
-                    form.layout().data().dequantise(&data, rng.fork(Purpose::Dequantisation))?
-                }
-            };
+            let numbers = trained_numbers(&form, &train, &mut rng)?;
             Some((form.points(train)?, numbers))
         }
         None => None,
@@ -123,8 +116,12 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     let memorisation = train.as_ref().map(|(train, _)| near(&samples, &points, train)).transpose()?;
     bar.inc(1);
     bar.set_message("exact loss");
-    let exact = match train.as_ref().filter(|_| args.exact) {
-        Some((_, numbers)) => Some(exact_loss(flow, numbers, &mut rng)?),
+    let exact = match train.filter(|_| args.exact) {
+        Some((_, numbers)) => Some(exact_loss(flow, &numbers, &mut rng)?),
+        None if args.exact => {
+            let numbers = trained_numbers(&form, &table, &mut rng)?;
+            Some(exact_loss(flow, &numbers, &mut rng)?)
+        }
         None => None,
     };
     bar.finish_and_clear();
@@ -332,7 +329,16 @@ fn check_exact(flow: &Flow) -> pushforward::Result<()> {
     }
 }
 
-/// The losses of the network against the field that its training rows have. // E20
+/// The numbers of a table that a training would have: whole numbers are spread.
+fn trained_numbers(form: &Form, table: &Tensor<f64>, rng: &mut Rng) -> pushforward::Result<Tensor<f64>> {
+    if form.layout().is_plain() {
+        return Ok(table.clone());
+    }
+    let data = form.layout().split(table)?.0;
+    form.layout().data().dequantise(&data, rng.fork(Purpose::Dequantisation))
+}
+
+/// The losses of the network against the field that some rows have. // E20
 fn exact_loss(flow: &Flow, train: &Tensor<f64>, rng: &mut Rng) -> pushforward::Result<ExactLoss> {
     let z_1 = flow.standardize().to_model(train)?;
     let exact = EmpiricalField::new(&z_1, AffinePath::new(flow.scheduler()))?;
@@ -411,6 +417,7 @@ impl Found {
                 "floor": estimate(e.floor),
                 "residual": estimate(e.residual),
                 "draws": e.draws,
+                "of": if self.memorisation.is_some() { "train" } else { "data" },
             })),
             "nfe": count(self.stats.nfe),
             "accepted": count(self.stats.accepted),
@@ -489,7 +496,10 @@ impl Found {
                 "L_FM",
                 e.excess.mean,
                 Some(e.excess.standard_error),
-                "distance from the true field of the training rows",
+                match self.memorisation {
+                    Some(_) => "distance from the true field of the training rows",
+                    None => "distance from the true field of the data",
+                },
             );
             add("L_CFM", e.loss.mean, Some(e.loss.standard_error), "the training loss, as a velocity");
             add("V", e.floor.mean, Some(e.floor.standard_error), "its floor: what the true field itself has");
