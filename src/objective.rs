@@ -26,7 +26,7 @@ use crate::autodiff::{Derivatives, Replay, Tape, Var, Weights};
 use crate::closed_form::{BaselineWorker, GaussianBaseline};
 use crate::error::Result;
 use crate::field::VectorField;
-use crate::kernel::{Real, Rows, Simd};
+use crate::kernel::{Real, Rows, Simd, prefetch};
 use crate::nn::{MlpShape, MlpVars};
 use crate::path::{AffinePath, PathSample, Prediction, Width};
 use crate::rng::Stream;
@@ -250,10 +250,10 @@ impl Objective {
             self.source.draw(stream, &mut x_0[..rows * d]);
             for ((row, time), counts) in row.iter_mut().zip(&mut *time).zip(&mut *counts).take(rows) {
                 *row = stream.below(x_1.rows());
+                prefetch(x_1.row(*row)); // it stands anywhere, and is needed when all of them are drawn
                 (*time, *counts) = times.next(stream);
             }
         }
-        // By itself, so that the memory is asked for many rows at once: they stand anywhere.
         let points = x_t.chunks_exact_mut(d).zip(dx_t.chunks_exact_mut(d));
         for (i, (x_t, dx_t)) in points.enumerate().take(rows) {
             self.path.point(time[i], &x_0[i * d..(i + 1) * d], x_1.row(row[i]), x_t, dx_t); // E13

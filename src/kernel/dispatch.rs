@@ -122,7 +122,7 @@ impl Simd {
 /// Asks for the line of the cache on which a slice begins, long before it is needed. It changes nothing but the time.
 #[inline(always)]
 #[allow(unsafe_code, reason = "a prefetch takes a raw pointer, and never faults whatever it is")]
-pub(super) fn prefetch<R>(from: &[R]) {
+pub(crate) fn prefetch<R>(from: &[R]) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE is part of x86-64, and the instruction has no effect that a program could see.
     unsafe {

@@ -23,6 +23,7 @@ mod tile;
 
 pub use adam::{AdamState, AdamStep, adam, sum_slots};
 pub use aligned::Aligned;
+pub(crate) use dispatch::prefetch;
 pub use dispatch::{Simd, SimdLevel};
 pub use gradient::weight_gradient;
 pub use map::{Activation, activate, apply, multiply, multiply_each};
