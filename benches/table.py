@@ -30,6 +30,10 @@ def ns_each(ns, work):
     return f"{ns / work:.3f}"
 
 
+def seconds(ns, work):
+    return f"{ns / 1e9:.2f} ({ns / work:.2f})"
+
+
 def us_each(ns, work):
     return f"{ns / 1e3:,.1f}"
 
@@ -46,6 +50,7 @@ CELLS = {
     "adam": ("ns a parameter", ns_each),
     "train_step": ("steps/s (GFLOP/s)", passes),
     "derivatives": ("µs for a block of 128 rows", us_each),
+    "exact_field": ("seconds (ns for a row and a point)", seconds),
     "solver_step": ("steps/s (GFLOP/s)", passes),
 }
 
