@@ -75,7 +75,7 @@ pub enum Error {
     },
     /// The velocity left the finite numbers while an ODE was solved.
     #[error(
-        "the velocity became {value} at t = {t} in row {row} of this call (counted from 0): the field or its input is out of range; take smaller steps, end before a time at which the field has no value, or look at that row"
+        "the velocity became {value} at t = {t:?} in row {row} of this call (counted from 0): the field or its input is out of range; take smaller steps, end before a time at which the field has no value, or look at that row"
     )]
     Velocity {
         /// The time at which it was asked.
@@ -84,6 +84,20 @@ pub enum Error {
         row: usize,
         /// What came back.
         value: f64,
+    },
+    /// What a row carries along the flow, or x itself, left the finite numbers.
+    #[error("{what} became {value} at t = {t:?} in row {row} of this call (counted from 0): {remedy}")]
+    Overflow {
+        /// Which number it was.
+        what: &'static str,
+        /// The end of the step that led there.
+        t: f64,
+        /// The row, counted from 0.
+        row: usize,
+        /// The number itself.
+        value: f64,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A row took as many steps as it may before it was at its end.
     #[error(

@@ -129,6 +129,11 @@ pub struct Validated {
     pub loss: f64,
 }
 
+/// Whether a path starts from a source that is wider or narrower than N(0, I).
+fn other_width(scheduler: Scheduler) -> bool {
+    scheduler.source_std() > 1.0 || scheduler.source_std() < 1.0
+}
+
 /// What files hold that do not tell the sampling of times.
 fn uniform() -> TimeSampling {
     TimeSampling::Uniform
@@ -200,8 +205,7 @@ impl Flow {
     pub fn new(velocity: Mlp, path: AffinePath, source: Source) -> Self {
         let standardize = Standardize::identity(velocity.shape().dim);
         // The source of `ve` is wide: its flow is solved on the linear path, from N(0, I).
-        let wide = path.scheduler.source_std() > 1.0 || path.scheduler.source_std() < 1.0;
-        let rescheduled = wide.then_some(Scheduler::CondOt);
+        let rescheduled = other_width(path.scheduler).then_some(Scheduler::CondOt);
         Self {
             velocity,
             path,
@@ -350,7 +354,7 @@ impl Flow {
                 "the model was trained with noise on the way, which another scheduler would change",
             );
         }
-        if scheduler.source_std() > 1.0 || scheduler.source_std() < 1.0 {
+        if other_width(scheduler) {
             return refused("its source is not N(0, I): take any other one");
         }
         scheduler.check()?;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use crate::autodiff::{Derivatives, Replay, Tape, Var, Weights};
 use crate::closed_form::{BaselineWorker, GaussianBaseline};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::field::VectorField;
 use crate::kernel::{Real, Rows, Simd, prefetch};
 use crate::nn::{MlpShape, MlpVars};
@@ -136,13 +136,27 @@ impl Objective {
 
     /// The same loss of a network that only adds to a baseline, which is computed at this level. // E29
     ///
-    /// # Panics
-    /// If the baseline has other columns than the network, or another prediction than the velocity is learnt.
-    #[must_use]
-    pub fn beside(self, baseline: GaussianBaseline, simd: Simd) -> Self {
-        assert_eq!(baseline.dim(), self.tape.cols(self.network.x), "columns of the baseline");
-        assert_eq!(self.path.prediction, Prediction::Velocity, "the prediction beside a baseline");
-        Self { baseline: Some((Arc::new(baseline), simd)), ..self }
+    /// # Errors
+    /// [`Error::Dimension`] if the baseline has other columns than the network; [`Error::Setting`] if another prediction than the
+    /// velocity is learnt.
+    pub fn beside(self, baseline: GaussianBaseline, simd: Simd) -> Result<Self> {
+        let d = self.tape.cols(self.network.x);
+        if baseline.dim() != d {
+            return Err(Error::Dimension {
+                what: "columns of the baseline",
+                expected: d,
+                found: baseline.dim(),
+                remedy: "fit it to rows of the network's dimension",
+            });
+        }
+        if self.path.prediction != Prediction::Velocity {
+            return Err(Error::Setting {
+                name: "baseline",
+                value: format!("asked of a network of the {}", self.path.prediction),
+                remedy: "a network beside a baseline learns the velocity",
+            });
+        }
+        Ok(Self { baseline: Some((Arc::new(baseline), simd)), ..self })
     }
 
     /// The same loss with other times and another weight of them.

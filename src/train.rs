@@ -454,7 +454,7 @@ impl Trainer {
             Objective::new(flow.velocity().shape(), self.path, self.source).timed(self.time, self.weight);
         if let Some(baseline) = self.fitted_baseline(&z_1, z_0.as_ref())? {
             flow = flow.with_baseline(baseline.clone())?;
-            objective = objective.beside(baseline, flow.velocity().weights().simd());
+            objective = objective.beside(baseline, flow.velocity().weights().simd())?;
         }
         let rows_at_once = rows_per_block(self.batch);
         let blocks = self.batch.div_ceil(rows_at_once);

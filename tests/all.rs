@@ -37,6 +37,7 @@ mod report;
 mod resume;
 mod safetensors;
 mod shards;
+mod sources;
 mod streaming;
 mod tables;
 mod times;

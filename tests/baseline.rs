@@ -208,7 +208,8 @@ fn the_loss_is_that_of_the_field() {
     for scheduler in [Scheduler::CondOt, Scheduler::Cosine] {
         let sample = on_path(scheduler);
         let objective = Objective::new(network.shape(), AffinePath::new(scheduler), Source::Normal);
-        let (found, _) = objective.beside(baseline.clone(), simd).gradient(network.weights(), &sample);
+        let objective = objective.beside(baseline.clone(), simd).unwrap();
+        let (found, _) = objective.gradient(network.weights(), &sample);
         let field = Residual::new(&network, &baseline, scheduler, simd);
         let wanted = objective::loss(&field, &sample).unwrap();
         assert!((found - wanted).abs() < 1e-12 * wanted, "{scheduler}: {found} {wanted}");
@@ -255,4 +256,17 @@ fn rows_keep_their_conditions() {
         let one = one.decode::<f32>(&x_0.slice_rows(i..i + 1), &solver).unwrap().x;
         assert_eq!(one.row(0), all.row(i), "row {i}");
     }
+}
+
+#[test]
+fn a_loss_beside_a_baseline_that_does_not_fit_is_an_error() {
+    let (network, baseline) = beside();
+    let simd = network.weights().simd();
+    let narrow = Mlp::<f64>::new(2, &[8], &mut Rng::from_seed(0)).unwrap();
+    let objective = Objective::new(narrow.shape(), AffinePath::default(), Source::Normal);
+    let error = objective.beside(baseline.clone(), simd).unwrap_err().to_string();
+    assert!(error.contains("columns of the baseline") && error.contains('2'), "{error}");
+    let noise = AffinePath::default().predicting(Prediction::Noise);
+    let error = Objective::new(network.shape(), noise, Source::Normal).beside(baseline, simd).unwrap_err();
+    assert!(error.to_string().contains("noise"), "{error}");
 }

@@ -754,6 +754,16 @@ fn probes_give_a_second_column_and_parts_of_a_table_score_as_the_whole() {
     }
     let parts = [folder.table("head.npy").values, folder.table("tail.npy").values];
     assert_eq!([parts[0].as_slice(), parts[1].as_slice()].concat(), all.values.as_slice());
+    // Two probes of two signs are the same but for their sign in half of the rows, and their difference tells nothing.
+    let warning = |word: &str| {
+        let out = folder.run(&["score", "m.pf", "toy:moons:300", "-o", "two.csv", "--divergence", word]);
+        let table = folder.table("two.csv").values;
+        let zero = (0..300).filter(|&i| table.row(i)[1] <= 0.0).count();
+        (String::from_utf8(out.stderr).unwrap().contains("the same but for their sign"), zero)
+    };
+    let (said, zero) = warning("hutchinson:2");
+    assert!(said && (100..200).contains(&zero), "{said} {zero}");
+    assert_eq!(warning("hutchinson:2:gaussian"), (false, 0));
     let one = ["--divergence", "hutchinson:1"];
     let args = ["score", "m.pf", "toy:moons:300"];
     folder.fails(
@@ -800,4 +810,11 @@ fn what_is_encoded_comes_back() {
     );
     let check = &folder.json(&["encode", "m.pf", "data.csv", "-o", "x_0.npy", "--check"])["check"];
     assert!(check["ten_tolerances"].is_null(), "fixed steps have no tolerance: {check}");
+    // Steps that are far too long, and those that are not: one is said.
+    let warned = |flags: &[&str]| {
+        let args = [&["encode", "m.pf", "data.csv", "-o", "x_0.csv", "--check"][..], flags].concat();
+        String::from_utf8(folder.run(&args).stderr).unwrap().contains("rows come back as others")
+    };
+    assert!(warned(&["--solver", "euler", "--steps", "1"]));
+    assert!(!warned(&["--solver", "midpoint", "--steps", "200"]) && !warned(&solver));
 }

@@ -18,6 +18,9 @@ const PAIRS: [(Method, &str); 4] =
 /// The share of SciPy's evaluations that ours may take for the same error, where our error is not the smaller one.
 const SHARE: f64 = 1.1;
 
+/// That share in the geometric mean over all problems and tolerances of a method; what is measured is written with two decimals.
+const MEAN_SHARE: f64 = 1.015;
+
 /// Where they take more. An error at the end is a sum that can cancel: its size jumps about the line through its logarithms,
 /// and a single tolerance may be lucky for one program and not for the other. On the orbit of Arenstorf, which passes the moon so
 /// closely that errors grow by some thousands, the loose tolerances lose it in both programs; `tsit5` has no peer of its own there
@@ -222,6 +225,6 @@ fn error_or_evaluations_are_those_of_scipy_or_less() {
             means.iter().filter(|(_, m, _)| *m == method).map(|(.., mean)| mean.ln()).collect();
         let mean = (of.iter().sum::<f64>() / of.len() as f64).exp();
         println!("all {method}: {mean:.3} of the evaluations of {peer}");
-        assert!(mean <= SHARE, "{method}: {mean:.3} of the evaluations of {peer} for the same error");
+        assert!(mean <= MEAN_SHARE, "{method}: {mean:.3} of the evaluations of {peer} for the same error");
     }
 }

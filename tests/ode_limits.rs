@@ -129,7 +129,7 @@ fn numbers_that_leave_their_type_are_an_error() {
     let x = Tensor::from_rows(&[[1e38]]);
     for method in METHODS {
         let error = Solver::new(method).solve(&field, &x, 0.0..1.0).unwrap_err();
-        assert!(matches!(error, Error::NotFinite { row: 0, .. } | Error::Velocity { row: 0, .. }), "{error}");
+        assert!(matches!(error, Error::Overflow { row: 0, .. } | Error::Velocity { row: 0, .. }), "{error}");
     }
 }
 

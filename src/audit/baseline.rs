@@ -184,7 +184,7 @@ fn differences<R: Real>(
 ) -> Result<Finding> {
     let mut found = Finding::new(f64::NAN, 0.0, "");
     make(&example()?, &GaussianBaseline::fit(&rows(), None)?, &mut |field| {
-        found = worse(divergence(field, &sample_rows(3)?)?, &found);
+        found = worse(divergence(field, &sample_rows(3)?, false)?, &found);
         Ok(())
     })?;
     Ok(found)

@@ -72,7 +72,9 @@ impl Place {
             while k < words.len() && source[i + k] == words[k] {
                 k += 1;
             }
-            if k == words.len() {
+            // `// E2` is not part of `// E29`.
+            let ends = i + k >= source.len() || !source[i + k].is_ascii_digit();
+            if k == words.len() && ends {
                 return Self { file, line };
             }
             if source[i] == b'\n' {
@@ -286,6 +288,8 @@ mod tests {
     fn a_place_is_a_line() {
         const PLACE: Place = Place::of("x.rs", "fn a()\n\nfn b()\nfn b()", "fn b");
         assert_eq!(PLACE.to_string(), "x.rs:3");
+        const NUMBERED: Place = Place::of("x.rs", "a // E29\nb // E2, E3\n", "// E2");
+        assert_eq!(NUMBERED.to_string(), "x.rs:2");
     }
 
     #[test]

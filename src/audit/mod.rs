@@ -8,6 +8,8 @@
 //! # Limits
 //! A claim about random numbers draws them from a fixed seed, so that its verdict is always the same; its bound lies where a
 //! right program would fail for at most one of a million seeds ([`FALSE_ALARM`]). What is not built is listed, never passed.
+//! In f32 rows, networks and solvers are f32; closed forms answer in f64 and are rounded to f32, and what is f64 for every network
+//! stays so and says it ([`Claim::real`]).
 //!
 //! # A claim
 //! A family of claims is a file. Each claim is a function that takes what it proves as an argument and returns a

@@ -38,7 +38,7 @@ use super::chart::{Axis, Chart, Mark, Series};
 use super::claim::{Claim, Finding, Place, Precision};
 use super::deviations;
 use super::network::{
-    DIVERGENCE, GRADIENT, ROUNDINGS, ROWS, SEED, TANGENT, divergence, gradient_is_slope, transpose,
+    DIVERGENCE, GRADIENT, ROUNDINGS, ROWS, SEED, TANGENT, divergence, gradient_is_slope, is_kinked, transpose,
 };
 
 const INVERSE: Place = Place::of("src/flow.rs", include_str!("../flow.rs"), "// E2");
@@ -52,6 +52,9 @@ const TIMES: Range<f64> = 0.02..0.98;
 /// By how much a tolerance is made larger, to see what the solver's error is.
 pub(super) const LOOSER: f64 = 100.0;
 
+/// Steps of a row: a flow that is so stiff that these are not enough is said to be, and does not take minutes.
+const MOST_STEPS: u32 = 2000;
+
 /// Rows of which the flow is inverted.
 const SAMPLES: usize = 256;
 
@@ -64,7 +67,7 @@ const COARSER: usize = 3;
 /// The cells of the source fill the box from -r to r.
 const RADIUS: f64 = 5.0;
 
-/// The widest bound of a mass that refutes something. A density that lacks its log-determinant, or has it twice, is off by more;
+/// The widest bound of a mass, and of what comes back, that refutes something. A density that lacks its log-determinant, or has it twice, is off by more;
 /// one that the cells cannot resolve has a bound above that, of 1 or of 100, and is not said to hold.
 const WIDEST: f64 = 0.1;
 
@@ -96,6 +99,7 @@ const DRAWS_AT_ONCE: usize = 1024;
 /// ```
 pub fn model_claims<'a>(flow: &'a Flow, data: Option<&Tensor<f64>>) -> Result<Vec<Claim<'a>>> {
     let network = flow.velocity();
+    let kinked = is_kinked(network.shape().activation);
     Ok(vec![
         Claim::new(
             "model.gradient",
@@ -103,7 +107,7 @@ pub fn model_claims<'a>(flow: &'a Flow, data: Option<&Tensor<f64>>) -> Result<Ve
             "the gradient of the loss it was trained with, along random directions, against central differences",
             GRADIENT,
             move |real| match real {
-                Precision::F32 => gradient(flow, network),
+                Precision::F32 => gradient(flow, network).map(|finding| over_kinks(finding, kinked)),
                 Precision::F64 => gradient(flow, &network.cast::<f64>()),
             },
         ),
@@ -137,11 +141,12 @@ pub fn model_claims<'a>(flow: &'a Flow, data: Option<&Tensor<f64>>) -> Result<Ve
             move |real| {
                 let flow = with_rows(flow, ROWS)?;
                 match real {
-                    Precision::F32 => {
-                        flow.with_field(network, |field| divergence(field, &points(field.dim())?))
-                    }
-                    Precision::F64 => flow
-                        .with_field(&network.cast::<f64>(), |field| divergence(field, &points(field.dim())?)),
+                    Precision::F32 => flow
+                        .with_field(network, |field| divergence(field, &points(field.dim())?, kinked))
+                        .map(|finding| over_kinks(finding, kinked)),
+                    Precision::F64 => flow.with_field(&network.cast::<f64>(), |field| {
+                        divergence(field, &points(field.dim())?, kinked)
+                    }),
                 }
             },
         ),
@@ -149,6 +154,16 @@ pub fn model_claims<'a>(flow: &'a Flow, data: Option<&Tensor<f64>>) -> Result<Ve
         mass_claim(flow),
         loss_claim(flow, data)?,
     ])
+}
+
+/// What differences in f32 find of a network of `kinked` units: their steps of a hundredth lead over many kinks at once.
+fn over_kinks(finding: Finding, kinked: bool) -> Finding {
+    match kinked {
+        true => finding.vague(
+            "steps of differences in f32 lead over kinks of its activation; in f64 they are short enough",
+        ),
+        false => finding,
+    }
 }
 
 fn inverse_claim(flow: &Flow) -> Claim<'_> {
@@ -309,7 +324,7 @@ fn gradient<R: Real>(flow: &Flow, network: &Mlp<R>) -> Result<Finding> {
     let mut objective =
         Objective::new(network.shape(), path, flow.source()).timed(TimeSampling::Uniform, weight);
     if let Some(baseline) = flow.baseline() {
-        objective = objective.beside(baseline.clone(), network.weights().simd());
+        objective = objective.beside(baseline.clone(), network.weights().simd())?;
     }
     let (_, gradient) = objective.gradient_given(network.weights(), &sample, given.as_ref());
     gradient_is_slope(network, &gradient, |moved| {
@@ -352,7 +367,8 @@ fn loss<R: Real>(
 
 /// A solver for a type of number: its tolerance is some hundred times the rounding of a network's answer.
 pub(super) fn solver<R: Real>(times: f64) -> Solver {
-    Solver::dopri5().tolerance(times * if R::ROUNDOFF < 1e-10 { 1e-8 } else { 1e-5 })
+    let tolerance = times * if R::ROUNDOFF < 1e-10 { 1e-8 } else { 1e-5 };
+    Solver::dopri5().tolerance(tolerance).max_steps(MOST_STEPS)
 }
 
 /// That the flow of `back` from 1 to 0 is undone by the flow of `forth` from 0 to 1. // E1
@@ -379,7 +395,15 @@ where
     let from = format!(
         "what dopri5 with a tolerance {LOOSER} times as large changes forth, and back and forth, and {ROUNDINGS} roundings; relative to 1 + |x|"
     );
-    Ok(Finding::new(largest(&|i| off(&x_1, &again, i)), allowed + ROUNDINGS * R::ROUNDOFF, from))
+    let (measured, bound) = (largest(&|i| off(&x_1, &again, i)), allowed + ROUNDINGS * R::ROUNDOFF);
+    let finding = Finding::new(measured, bound, from);
+    if bound > WIDEST && finding.holds() {
+        let why = format!(
+            "rows come back off by {measured:.1e}, and the solver is not known better than {bound:.1e}: the way is too steep for that tolerance to refute anything"
+        );
+        return Ok(finding.vague(why));
+    }
+    Ok(finding)
 }
 
 /// That the density of the flow, in one or two dimensions, sums to 1 over the cells that those of the source are carried to. // E21
@@ -409,7 +433,7 @@ where
     few.iter().zip(found).for_each(|(&i, p)| loosely[i] = p);
     // Cells whose sides are `step` nodes apart: the mean of `p` over the corners of each, times its size.
     let at = |i: usize, j: usize| x.row(i)[j].to_f64();
-    let sum_of = |step: usize, p: &dyn Fn(usize) -> f64| -> f64 {
+    let of_cells = |step: usize, p: &dyn Fn(usize) -> f64| -> Vec<f64> {
         let of_cell = |a: usize| match d {
             1 => (p(a) + p(a + step)) / 2.0 * (at(a + step, 0) - at(a, 0)),
             _ => {
@@ -420,20 +444,23 @@ where
             }
         };
         let begins = |a: &usize| places(*a)[..d].iter().all(|k| k % step == 0 && *k < n);
-        (0..nodes).filter(begins).map(of_cell).sum()
+        (0..nodes).filter(begins).map(of_cell).collect()
     };
+    let sum_of = |step: usize, p: &dyn Fn(usize) -> f64| of_cells(step, p).iter().sum::<f64>();
     let sum = sum_of(1, &|i| fine[i]);
     let cells = (sum - sum_of(COARSER, &|i| fine[i])).abs() / 2.0;
+    // psi_1 turns nothing round: what cells that lie on their backs take away is what they cannot resolve.
+    let folded = of_cells(1, &|i| fine[i]).iter().map(|p| p.abs()).sum::<f64>() - sum;
     let solved = sum_of(COARSER, &|i| (fine[i] - loosely[i]).abs()).abs();
     let from = format!(
-        "half of what cells {COARSER} times as wide change, {cells:.1e}; what a tolerance {LOOSER} times as large changes, {solved:.1e}; N(0, I) beyond {RADIUS}, {:.1e}; {ROUNDINGS} roundings",
+        "half of what cells {COARSER} times as wide change, {cells:.1e}; what a tolerance {LOOSER} times as large changes, {solved:.1e}; folded cells, {folded:.1e}; N(0, I) beyond {RADIUS}, {:.1e}; {ROUNDINGS} roundings",
         TAILS[d]
     );
-    let bound = cells + solved + TAILS[d] + ROUNDINGS * R::ROUNDOFF;
+    let bound = cells + solved + folded + TAILS[d] + ROUNDINGS * R::ROUNDOFF;
     let finding = Finding::new((sum - 1.0).abs(), bound, from);
     if bound > WIDEST {
         let why = format!(
-            "its sum over {} cells is {sum:.4} give or take {bound:.1e}, {cells:.1e} by the cells and {solved:.1e} by the solver: too wide to refute anything",
+            "its sum over {} cells is {sum:.4} give or take {bound:.1e}, {cells:.1e} by the cells, {folded:.1e} of them folded, and {solved:.1e} by the solver: they do not resolve a density as steep as this one, and too wide a bound refutes nothing",
             CELLS[d].pow(if d == 1 { 1 } else { 2 })
         );
         return Ok(finding.vague(why));
@@ -508,6 +535,7 @@ mod tests {
     use super::super::{Fault, Verdict};
     use super::*;
     use crate::data::{ConditionColumn, ConditionKind, Conditions, Standardize, toy};
+    use crate::kernel::Activation;
     use crate::nn::MlpShape;
     use crate::path::{Scheduler, Transformed};
     use crate::train::Trainer;
@@ -540,7 +568,7 @@ mod tests {
         let network = moved(1, 1.0);
         let finding = flow(1, spiky()).with_field(&network, |field| mass(field)).unwrap();
         assert!(finding.holds() && finding.measured > 1.0 && finding.bound > WIDEST, "{finding:?}");
-        assert!(finding.vague.is_some_and(|why| why.contains("too wide")));
+        assert!(finding.vague.is_some_and(|why| why.contains("too wide a bound")));
     }
 
     /// A network whose parameters are a little larger.
@@ -591,10 +619,10 @@ mod tests {
                 })
             }),
             Fault::new("model.divergence", "a trace without its last term", || {
-                divergence(&wrong(3, What::LostDimension), &points(3)?)
+                divergence(&wrong(3, What::LostDimension), &points(3)?, false)
             }),
             Fault::new("model.divergence", "twice the divergence", || {
-                divergence(&wrong(2, What::DoubledDivergence), &points(2)?)
+                divergence(&wrong(2, What::DoubledDivergence), &points(2)?, false)
             }),
             Fault::new("model.inverse", "the way back by a network a thousandth larger", || {
                 inverse(&moved(2, 1.001), &moved(2, 1.0))
@@ -709,9 +737,9 @@ mod tests {
             for real in [Precision::F64, Precision::F32] {
                 let outcome = claim.check(real);
                 // In f32 the solver alone may leave a mass too uncertain.
-                let vague = claim.id == "model.mass"
+                let vague = ["model.mass", "model.inverse"].contains(&claim.id)
                     && real == Precision::F32
-                    && outcome.error.as_deref().is_some_and(|why| why.contains("too wide"));
+                    && outcome.error.as_deref().is_some_and(|why| why.contains("refute"));
                 let built = built && !vague;
                 let wanted = if built { Verdict::Pass } else { Verdict::NotBuilt };
                 // What is not built says why.
@@ -748,6 +776,42 @@ mod tests {
         check("source", &from_data, Some(&data(2)), [true, true, true, true, false, false]);
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert!(model_claims(&flow(2, plain), Some(&data(3))).is_err());
+    }
+
+    /// Derivatives of one number that cancel in some rows, and activations with kinks: neither is a fault of the network.
+    #[test]
+    fn networks_of_one_dimension_and_with_kinks_hold_their_claims() {
+        for activation in Activation::ALL {
+            for seed in 0..24 {
+                let shape =
+                    MlpShape { activation, ..MlpShape::new(if seed % 2 == 0 { 1 } else { 2 }, &[32, 32]) };
+                let network = Mlp::initialize(shape, &mut Rng::from_seed(seed)).unwrap();
+                let flow = Flow::new(network, AffinePath::default(), Source::Normal);
+                for claim in model_claims(&flow, None).unwrap().iter().take(3) {
+                    for real in [Precision::F64, Precision::F32] {
+                        let outcome = claim.check(real);
+                        let over =
+                            is_kinked(activation) && real == Precision::F32 && claim.id != "model.tangents";
+                        let wanted = if over { Verdict::NotBuilt } else { Verdict::Pass };
+                        assert_eq!(outcome.verdict, wanted, "{activation} {seed} {}: {outcome:?}", claim.id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The faults of derivatives are found in networks with kinks too.
+    #[test]
+    fn kinks_hide_no_fault() {
+        for activation in [Activation::Relu, Activation::Selu] {
+            let shape = MlpShape { activation, ..MlpShape::new(3, &[16, 16]) };
+            let network: Mlp<f64> = Mlp::<f32>::initialize(shape, &mut Rng::from_seed(3)).unwrap().cast();
+            for what in [What::LostDimension, What::DoubledDivergence] {
+                let finding =
+                    divergence(&Wrong { network: network.clone(), what }, &points(3).unwrap(), true);
+                assert!(!finding.unwrap().holds(), "{activation}");
+            }
+        }
     }
 
     #[test]

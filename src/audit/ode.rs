@@ -44,7 +44,7 @@ pub(super) fn claims() -> Vec<Claim<'static>> {
         Claim::new(
             "E24",
             "(t, h) for each row by itself",
-            "rows of a batch of 200 that are other bits alone, by every method that chooses its steps",
+            "how many of seven rows of a batch of 200 are other bits alone, by every method that chooses its steps",
             ROW,
             |real| match real {
                 Precision::F32 => alone(solved::<f32>),

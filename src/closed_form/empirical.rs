@@ -551,7 +551,7 @@ mod tests {
         }
         // The plain answer at the end itself is an error with its time.
         let error = Solver::rk4().steps(4).solve(&field, &x_0, 0.0..1.0).unwrap_err();
-        assert!(error.to_string().contains("t = 1 "), "{error}");
+        assert!(error.to_string().contains("t = 1.0 "), "{error}");
     }
 
     #[test]

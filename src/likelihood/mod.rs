@@ -17,7 +17,8 @@
 //! Exact for the ODE, not for its solution: the error is that of the solver. One that chooses its steps controls the
 //! log-density with x, as one more component with the tolerance that [`Tolerance`](crate::ode::Tolerance) says; with probes it is
 //! their mean, not each. The standard error is that of the probes: it knows nothing of the solver's error, and for few
-//! probes it is itself uncertain (by the factor 1 ± 1/sqrt(2 K - 2)).
+//! probes it is itself uncertain (by the factor 1 ± 1/sqrt(2 K - 2)). Rademacher probes of a row that are the same but for their signs, as two are in every
+//! second row of two columns, agree whatever the matrix is: its standard error is then 0 and tells nothing.
 //!
 //! An evaluation whose stage has a weight costs up to d + 1 plain ones, less where a field knows a shorter way: for small d
 //! (up to some hundred). With K probes it costs up to K + 1.
@@ -431,6 +432,6 @@ mod tests {
         // At x = 0 this velocity is 0, but its divergence is 2 f64::MAX: no velocity would show it.
         let steep = Linear { a: [[f64::MAX, 0.0], [0.0, f64::MAX]], b: 0.0 };
         let error = score(&Tensor::zeros(1, 2), steep).unwrap_err();
-        assert!(matches!(error, Error::NotFinite { row: 0, value: f64::INFINITY, .. }), "{error}");
+        assert!(matches!(error, Error::Overflow { row: 0, value: f64::INFINITY, .. }), "{error}");
     }
 }

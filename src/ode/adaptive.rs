@@ -297,7 +297,7 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
             let trouble = match u.row(j).iter().find(|u| !u.is_finite()) {
                 Some(u) => Error::Velocity { t: row.time(self.tableau.c[i]), row: place, value: u.to_f64() },
                 None => match rates.iter().find(|rate| !rate.is_finite()) {
-                    Some(rate) => wild_rate(place, *rate),
+                    Some(rate) => wild_rate(row.time(self.tableau.c[i]), place, *rate),
                     None => continue,
                 },
             };
@@ -372,11 +372,12 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
         let (x, x_new) = (self.x.row(i), self.point.row(i));
         row.error = self.estimate.error(row, i, [x, x_new], carried, &self.control);
         let place = self.first_row + row.index;
-        if let Some(column) = x_new.iter().position(|x| !x.is_finite()) {
-            row.trouble.get_or_insert(wild_x(place, column, x_new[column].to_f64()));
+        let end = row.time(1.0);
+        if let Some(wild) = x_new.iter().find(|x| !x.is_finite()) {
+            row.trouble.get_or_insert(wild_x(end, place, wild.to_f64()));
         }
         if !after.is_finite() {
-            row.trouble.get_or_insert(wild_rate(place, after));
+            row.trouble.get_or_insert(wild_rate(end, place, after));
         }
     }
 

@@ -198,7 +198,7 @@ impl<'a, R: Real> Integration<'a, R> {
         }
         match self.rates[i].iter().position(|rate| !rate.is_finite()) {
             None => Ok(()),
-            Some(at) => Err(wild_rate(self.first_row + at / self.carries, self.rates[i][at])),
+            Some(at) => Err(wild_rate(t, self.first_row + at / self.carries, self.rates[i][at])),
         }
     }
 
@@ -208,32 +208,32 @@ impl<'a, R: Real> Integration<'a, R> {
         match x.iter().position(|x| !x.is_finite()) {
             None => Ok(()),
             Some(at) => {
-                let d = self.point.cols();
-                Err(wild_x(self.first_row + at / d, at % d, x[at].to_f64()))
+                let row = self.first_row + at / self.point.cols();
+                Err(wild_x(self.time(1.0), row, x[at].to_f64()))
             }
         }
     }
 }
 
 /// The error for what a row carries, or its rate.
-pub(super) fn wild_rate(row: usize, value: f64) -> Error {
-    Error::NotFinite {
+pub(super) fn wild_rate(t: f64, row: usize, value: f64) -> Error {
+    Error::Overflow {
         what: "the rate of what a row carries along the flow (its divergence)",
+        t,
         row,
-        column: 0,
         value,
-        remedy: "the field or its input is out of range; take smaller steps, or look at that row",
+        remedy: "the field or its input is out of range; take smaller steps or a smaller tolerance, or look at that row",
     }
 }
 
 /// The error for a number that a step has made too large.
-pub(super) fn wild_x(row: usize, column: usize, value: f64) -> Error {
-    Error::NotFinite {
+pub(super) fn wild_x(t: f64, row: usize, value: f64) -> Error {
+    Error::Overflow {
         what: "x on its way along the flow",
+        t,
         row,
-        column,
         value,
-        remedy: "the velocity is too large for this type of number; take smaller steps, or look at that row",
+        remedy: "the velocity is too large for this type of number; take smaller steps or a smaller tolerance, or look at that row",
     }
 }
 
@@ -403,7 +403,7 @@ mod tests {
         let field = FnField::new(1, |_t: f32, _x: &[f32], u: &mut [f32]| u[0] = f32::MAX);
         let x = Tensor::from_rows(&[[f32::MAX]]);
         let mut run = Integration::new(&Solver::euler().steps(1), &field, x, 0.0..1.0).unwrap();
-        assert!(matches!(run.step(), Err(Error::NotFinite { .. })));
+        assert!(matches!(run.step(), Err(Error::Overflow { t: 1.0, row: 0, .. })));
     }
 
     #[test]

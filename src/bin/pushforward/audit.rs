@@ -39,11 +39,11 @@ pub(crate) fn run(args: &AuditArgs, common: &Common) -> anyhow::Result<()> {
         .with_context(|| format!("known are {}", known.join(", ")));
     }
     claims.retain(|claim| args.only.is_empty() || args.only.iter().any(|id| claim.is_about(id)));
-    let (start, interrupt) = (Instant::now(), Interrupt::watch()?);
+    // No signal is watched for: a claim cannot be left half-way, and nothing is written before all of them are known.
+    let start = Instant::now();
     let progress = common.progress(claims.len() as u64);
     let mut checked: Vec<(&Claim<'_>, Outcome)> = Vec::new();
     for claim in &claims {
-        interrupt.check()?;
         progress.set_message(claim.id);
         checked.push((claim, claim.check(args.real)));
         progress.inc(1);
@@ -60,8 +60,10 @@ pub(crate) fn run(args: &AuditArgs, common: &Common) -> anyhow::Result<()> {
             format!("false alarm of a claim about random numbers: at most {:e}", audit::FALSE_ALARM),
         ];
         let page = report::page(&title, &facts, &checked)?;
+        let interrupt = Interrupt::watch()?;
         let mut file = AtomicFile::create(path)?;
         file.write_all(page.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        interrupt.check()?;
         file.commit()?;
     }
     let of = |verdict| checked.iter().filter(move |(_, outcome)| outcome.verdict == verdict);

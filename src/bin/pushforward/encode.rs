@@ -20,6 +20,12 @@ const CHUNK: usize = 1 << 13;
 /// `rtol` and `atol` where none are named, as `--help` says.
 const TOLERANCE: f64 = 1e-5;
 
+/// What comes back in f32 is off by this much where the way is gentle, whatever the tolerance; relative to 1 + |z|.
+const ROUNDED: f64 = 1e-4;
+
+/// What fixed steps may be off by before it is said, in the same units.
+const FIXED: f64 = 1e-2;
+
 pub(crate) fn run(args: &EncodeArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
     let solver = args.solver.solver()?;
@@ -45,6 +51,12 @@ pub(crate) fn run(args: &EncodeArgs, common: &Common) -> anyhow::Result<()> {
     let check = args.check.then(|| done.trip.report(&solver));
     if args.check {
         common.say(format_args!("there and back again: {}", done.trip.in_words()));
+        if let Some(remedy) = done.trip.too_far(&solver) {
+            warn(format_args!(
+                "warning: rows come back as others, off by up to {:.1e} standard deviations: {remedy}",
+                done.trip.largest_std
+            ));
+        }
     }
     common.print_json(&json!({
         "rows": stats.rows,
@@ -105,23 +117,40 @@ impl RoundTrip {
         format!("off by at most {most:.1e} ({std:.1e} standard deviations, {mean:.1e} as a root mean square)")
     }
 
+    /// What to do about rows that do not come back, if they do not.
+    fn too_far(&self, solver: &Solver) -> Option<&'static str> {
+        match ten_tolerances(solver) {
+            Some(most) if self.scaled > most.max(ROUNDED) => Some(
+                "the way is steeper than the tolerance sees, or than f32 can tell; take a smaller `--rtol` and `--atol`",
+            ),
+            None if self.scaled > FIXED => {
+                Some("the fixed steps are too long; take more of them (`--steps`), or `--solver dopri5`")
+            }
+            _ => None,
+        }
+    }
+
     /// In the units of the data and in standard deviations; `scaled` is to be held against ten tolerances.
     fn report(&self, solver: &Solver) -> Value {
         let rms = |squares: f64| (squares / self.numbers).sqrt();
-        let largest = |tolerance: &Option<Tolerance>| {
-            let numbers = tolerance.as_ref().map_or(&[TOLERANCE][..], Tolerance::numbers);
-            numbers.iter().copied().fold(0.0, f64::max)
-        };
-        let tolerance = largest(&solver.rtol).max(largest(&solver.atol));
         json!({
             "max": self.largest,
             "rms": rms(self.squares),
             "max_std": self.largest_std,
             "rms_std": rms(self.squares_std),
             "scaled": self.scaled,
-            "ten_tolerances": solver.method.is_adaptive().then_some(10.0 * tolerance),
+            "ten_tolerances": ten_tolerances(solver),
         })
     }
+}
+
+/// Ten times the largest tolerance of a solver that has some.
+fn ten_tolerances(solver: &Solver) -> Option<f64> {
+    let largest = |tolerance: &Option<Tolerance>| {
+        let numbers = tolerance.as_ref().map_or(&[TOLERANCE][..], Tolerance::numbers);
+        numbers.iter().copied().fold(0.0, f64::max)
+    };
+    solver.method.is_adaptive().then(|| 10.0 * largest(&solver.rtol).max(largest(&solver.atol)))
 }
 
 /// Encodes block after block: nothing is held but one of them.

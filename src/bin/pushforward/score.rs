@@ -54,7 +54,7 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
 
     let start = Instant::now();
     let mut rows = Selected::new(rows, args.rows.clone());
-    let (summary, stats) = score(&form, &mut rows, &solver, output.as_deref(), args, common)?;
+    let (summary, stats, alike) = score(&form, &mut rows, &solver, output.as_deref(), args, common)?;
     let seconds = start.elapsed().as_secs_f64();
     let (scored, dropped, outside) = (summary.rows(), rows.rows.dropped(), summary.off_support());
     if dropped > 0 {
@@ -68,9 +68,16 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     }
     let (mean, error) = (summary.mean(), summary.standard_error());
     let bits = summary.bits_per_dim(form.layout().data().columns().len());
+    // One row has none.
+    let known = if error.is_finite() { format!(" ± {error:.4}") } else { String::new() };
     common.say(format_args!(
-        "{scored} rows in {seconds:.2} s: mean log-density {mean:.4} ± {error:.4} nats, {bits:.4} bits/dim"
+        "{scored} rows in {seconds:.2} s: mean log-density {mean:.4}{known} nats, {bits:.4} bits/dim"
     ));
+    if alike > 0 && form.flow.dim() > 1 {
+        warn(format_args!(
+            "warning: the probes of {alike} rows are the same but for their sign, and tell no standard error: it is given as 0; take more of them, Gaussian ones (hutchinson:K:gaussian), or `--divergence exact`"
+        ));
+    }
     // What is not finite becomes null.
     common.print_json(&json!({
         "rows": scored,
@@ -97,7 +104,7 @@ fn score(
     output: Option<&Path>,
     args: &ScoreArgs,
     common: &Common,
-) -> anyhow::Result<(Summary, Stats)> {
+) -> anyhow::Result<(Summary, Stats, usize)> {
     let rows_at_once = (NUMBERS_AT_ONCE / rows.rows.cols()).next_multiple_of(CHUNK).max(CHUNK);
     let known = args.rows.as_ref().map(Range::len);
     let bar = known.or(rows.rows.announced()).map_or_else(|| common.counter(), |n| common.progress(n as u64));
@@ -114,7 +121,7 @@ fn score(
     let streams = Rng::from_seed(common.seed).fork(Purpose::Probe);
     let first_row = args.rows.as_ref().map_or(0, |rows| rows.start);
     let mut writer = output.map(|path| TableWriter::<f64>::create(path, Some(header), shape)).transpose()?;
-    let (mut summary, mut stats) = (Summary::default(), Stats::default());
+    let (mut summary, mut stats, mut alike) = (Summary::default(), Stats::default(), 0);
     while let Some(x) = block {
         for first in (0..x.rows()).step_by(CHUNK) {
             interrupt.check()?;
@@ -128,6 +135,7 @@ fn score(
             summary.add(&scores.log_density);
             stats = stats.merge(scores.stats);
             if let Some(writer) = &mut writer {
+                alike += scores.standard_error.iter().flatten().filter(|error| **error <= 0.0).count();
                 let columns = match scores.standard_error {
                     None => scores.log_density,
                     Some(errors) => {
@@ -147,5 +155,5 @@ fn score(
         writer.finish()?;
     }
     bar.finish_and_clear();
-    Ok((summary, stats))
+    Ok((summary, stats, alike))
 }
