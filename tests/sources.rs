@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
-use pushforward::data::{ReadOptions, Table};
+use pushforward::data::{ReadOptions, Table, write_npy};
 use pushforward::rng::Purpose;
 use pushforward::{Rng, Source, Tensor};
 use serde_json::Value;
@@ -140,6 +140,22 @@ fn pairs_of_least_distance_leave_rows_where_they_are() {
     }
     // Larger sets have nearer partners.
     assert!(found[1] < 1.1 * found[0], "{found:?}");
+}
+
+#[test]
+fn numbers_of_an_array_may_be_categories() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let number =
+        |k: usize| if k.is_multiple_of(2) { [0.0, 1.0, 4.0][k / 2 % 3] } else { (0.7 * k as f64).sin() };
+    let x = Tensor::from_vec((0..600).map(number).collect(), 300, 2).unwrap();
+    write_npy(&mut fs::File::create(folder.join("x.npy")).unwrap(), &x).unwrap();
+    let train = ["train", "x.npy", "-o", "m.pf", "--steps", "200", "--hidden", "16", "--categorical", "x1"];
+    succeeds(folder, &train);
+    let drawn = succeeds(folder, &["sample", "m.pf", "-n", "50", "-o", "-", "--quiet"]);
+    let of = |line: &str| line.split(',').next().unwrap().to_owned();
+    assert_eq!(drawn.lines().count(), 50);
+    assert!(drawn.lines().all(|line| ["0", "1", "4"].contains(&&*of(line))), "{drawn}");
 }
 
 #[test]

@@ -126,9 +126,9 @@ impl Columns {
         self.picked.as_ref().map_or(self.cols, Vec::len)
     }
 
-    /// How many columns the file has, if all of them are taken in their order.
-    pub(super) fn are_all(&self) -> bool {
-        self.picked.is_none()
+    /// Whether finite numbers are taken as they stand: all columns in their order, and none of them as texts.
+    pub(super) fn are_plain(&self) -> bool {
+        self.picked.is_none() && !self.readings.iter().any(|reading| matches!(reading, Reading::Texts(_)))
     }
 
     /// The names of the columns that are taken, where the file has names.

@@ -137,7 +137,7 @@ impl<'a> NpyRows<'a> {
         // No branch for each number: this becomes SIMD.
         let read = out.get(before..).unwrap_or_default();
         let all_finite = read.iter().fold(true, |finite, x| finite & x.is_finite());
-        if columns.are_all() && all_finite {
+        if columns.are_plain() && all_finite {
             return Ok(rows);
         }
         let numbers = read.to_vec();
