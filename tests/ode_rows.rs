@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use pushforward::field::{FnField, Worker};
-use pushforward::ode::Method;
+use pushforward::ode::{Method, Workspace};
 use pushforward::rng::Purpose;
 use pushforward::{Result, Rng, Solver, Source, Tensor, VectorField};
 
@@ -276,6 +276,78 @@ fn what_is_carried_is_one_more_component() {
             let whole = solver.solve(&system, &Tensor::from_rows(&[[x, 0.0]]), 0.0..1.0).unwrap();
             assert_eq!(carrying.rows, whole.rows, "{method} from {x}");
             assert!((carrying.carry[0] - whole.x.row(0)[1]).abs() < 1e-12, "{method} from {x}");
+        }
+    }
+}
+
+/// Three numbers a row with the rate 1, but for the second one of row 700 (x = 1): NaN at t = 0, or everywhere.
+struct Patchy {
+    at_0_alone: bool,
+}
+
+struct PatchyWorker(bool);
+
+impl VectorField<f64> for Patchy {
+    fn dim(&self) -> usize {
+        1
+    }
+    fn eval(&self, _: &[f64], _: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+        u.as_mut_slice().fill(0.0);
+        Ok(())
+    }
+    fn worker(&self, _: usize) -> Box<dyn Worker<f64> + '_> {
+        Box::new(PatchyWorker(self.at_0_alone))
+    }
+}
+
+impl Worker<f64> for PatchyWorker {
+    fn eval(&mut self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
+        Patchy { at_0_alone: self.0 }.eval(t, x, u)
+    }
+    fn carries(&self) -> usize {
+        3
+    }
+    fn eval_carry(
+        &mut self,
+        t: &[f64],
+        x: &Tensor<f64>,
+        u: &mut Tensor<f64>,
+        rate: &mut [f64],
+    ) -> Result<()> {
+        rate.fill(1.0);
+        for i in 0..x.rows() {
+            if x.row(i)[0] >= 1.0 && (!self.0 || t[i] <= 0.0) {
+                rate[3 * i + 1] = f64::NAN;
+            }
+        }
+        self.eval(t, x, u)
+    }
+}
+
+#[test]
+fn rates_that_are_no_numbers_are_named_by_their_row_where_they_count() {
+    let x = Tensor::from_vec((0..1000).map(|i| if i == 700 { 1.0 } else { 0.0 }).collect(), 1000, 1).unwrap();
+    for method in Method::ALL {
+        let error = Solver::new(method).solve(&Patchy { at_0_alone: false }, &x, 0.0..1.0).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("row 700") && error.contains("divergence"), "{method}: {error}");
+    }
+    // The first stage of `midpoint` has no weight: what is carried has no part of it.
+    let solution = Solver::midpoint().steps(1).solve(&Patchy { at_0_alone: true }, &x, 0.0..1.0).unwrap();
+    assert!(solution.carry.iter().all(|carry| (carry - 1.0).abs() < 1e-15));
+    assert!(Solver::rk4().steps(1).solve(&Patchy { at_0_alone: true }, &x, 0.0..1.0).is_err());
+}
+
+#[test]
+fn rows_that_carry_are_moved_in_memory_that_is_kept() {
+    for method in METHODS {
+        let (field, solver) = (Carrying::<3> { alike: false }, Solver::new(method).tolerance(1e-6));
+        let solution = solver.solve(&field, &places(300), 0.0..1.0).unwrap();
+        let mut workspace = Workspace::new(&solver, &field, 300, 0.0..1.0).unwrap();
+        for _ in 0..2 {
+            let mut x = places(300);
+            workspace.solve(&mut x).unwrap();
+            assert_eq!(x, solution.x, "{method}");
         }
     }
 }

@@ -242,6 +242,27 @@ mod tests {
         assert!(sizes.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-15), "{sizes:?}");
         assert!(control.is_lost(-0.2, 0.0) && !control.is_lost(-0.3, 0.0) && control.is_lost(0.3, 1e15));
         assert_eq!(vec![control.at_least(-0.1), control.at_least(0.5)], vec![-0.25, 0.5]);
+        // A step as long as the least one is allowed; far from t = 0 the least is what moves t.
+        assert!(!control.is_lost(0.25, 0.0));
+        assert_eq!(vec![control.least(0.5), control.least(-1e17)], vec![0.25, 1e17 * RESOLUTION]);
+        // (2 - 6)/2, (1 - 0)/8 and (10 - 3)/7: u and the rate, over the scales at x.
+        let change = control.change(&[6.0, 10.0], [&[6.0, 0.0], &[2.0, 1.0]], [3.0, 10.0]);
+        let wanted = ((4.0 + 0.015_625 + 1.0) / 3.0_f64).sqrt();
+        assert!((change - wanted).abs() < 1e-15, "{change} {wanted}");
+    }
+
+    #[test]
+    fn a_first_step_is_that_of_hairer_norsett_and_wanner() {
+        let control = control();
+        // Where x or its velocity is nearly 0 nothing can be guessed from them.
+        let guesses: Vec<f64> =
+            [(1.0, 0.5), (1e-6, 1.0), (1.0, 1e-6)].map(|(x, u)| Control::guess(x, u)).into();
+        assert_eq!(guesses, [0.02, 1e-6, 1e-6]);
+        // A velocity of 0 that stays so: a thousand times less than the guess, at most a hundred times more.
+        assert_eq!(control.start(0.5, 0.0, 0.0).to_bits(), 5e-4_f64.to_bits());
+        // k = 5, the larger one of the velocity and its change over the guess: (0.01 / 4)^(1/5).
+        assert!((control.start(0.5, 1.0, 2.0) - 0.0025_f64.powf(0.2)).abs() < 1e-15);
+        assert_eq!(control.start(1e-4, 1.0, 0.0).to_bits(), 1e-2_f64.to_bits());
     }
 
     #[test]
