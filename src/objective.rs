@@ -60,7 +60,7 @@ pub fn rows_per_block(batch: usize) -> usize {
 #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
 pub fn loss<R: Real>(field: &impl VectorField<R>, sample: &PathSample<R>) -> Result<f64> {
     let mut u = Tensor::zeros(sample.x_t.rows(), sample.x_t.cols());
-    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    let t = sample.times();
     field.eval(&t, &sample.x_t, &mut u)?;
     let squares =
         u.as_slice().iter().zip(sample.dx_t.as_slice()).map(|(u, v)| (u.to_f64() - v.to_f64()).powi(2));
@@ -242,7 +242,7 @@ impl Objective {
     }
 
     /// Draws some rows and fills them in.
-    fn draw<R: Real>(
+    pub(crate) fn draw<R: Real>(
         &self,
         worker: &mut ObjectiveWorker<R>,
         x_1: &Tensor<R>,

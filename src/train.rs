@@ -746,6 +746,14 @@ impl PairQueue {
         self.first = number;
         Ok(())
     }
+
+    /// The coupling batch of the step after `done` others, and its pair with which that step begins.
+    #[allow(clippy::cast_possible_truncation, reason = "below the length of a list, and below 65536 rows")]
+    fn of_step(&self, done: u64, batch: usize) -> (Option<&Pairs>, usize) {
+        let steps_each = (self.pairing.size / batch) as u64;
+        let place = (done / steps_each).checked_sub(self.first);
+        (place.and_then(|place| self.ready.get(place as usize)), (done % steps_each) as usize * batch)
+    }
 }
 
 impl Run {
@@ -798,15 +806,9 @@ impl Run {
         let slots = self.slots.len();
         let (mut joined, mut offset) = (None, 0);
         if let Some(pairs) = &mut self.pairs {
-            let steps_each = (pairs.pairing.size / batch) as u64;
-            let number = self.done / steps_each;
+            let number = self.done / (pairs.pairing.size / batch) as u64;
             pairs.provide(number, &self.z_1, self.trainer.steps, batch)?;
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "below the length of a list, and below 65536 rows"
-            )]
-            let at = ((number - pairs.first) as usize, (self.done % steps_each) as usize);
-            (joined, offset) = (pairs.ready.get(at.0), at.1 * batch);
+            (joined, offset) = pairs.of_step(self.done, batch);
         }
         let (weights, objective, z_1) = (self.velocity.weights(), &self.objective, &self.z_1);
         let dropout = self.trainer.condition_dropout;
@@ -838,7 +840,7 @@ impl Run {
         });
         let loss = self.slots.iter().map(|slot| slot.loss).sum::<f64>() / batch as f64; // E11
         if !loss.is_finite() {
-            return Err(self.diverged(State::LossDiverged, loss, offset));
+            return Err(self.diverged(State::LossDiverged, loss));
         }
         let lr =
             self.trainer.adam.lr * self.trainer.lr_schedule.factor(self.done, self.end, self.trainer.warmup);
@@ -849,7 +851,7 @@ impl Run {
         let gradients = &gradients[..slots];
         let gradient_norm = self.optimizer.step(self.velocity.weights_mut(), gradients, lr);
         if !gradient_norm.is_finite() {
-            return Err(self.diverged(State::GradientDiverged, loss, offset));
+            return Err(self.diverged(State::GradientDiverged, loss));
         }
         self.done += 1;
         if self.losses.len() == RECENT {
@@ -860,25 +862,22 @@ impl Run {
         Ok(Step { step: self.done, loss, lr, gradient_norm, validation })
     }
 
-    /// Ends the run: looks through the batch of the step that was being made, drawn once more, or from `offset` on in the pairs
-    /// that are ready.
-    fn diverged(&mut self, state: State, loss: f64, offset: usize) -> Error {
+    /// Ends the run: looks through the batch of the step that was being made, drawn once more, or in the pairs that are ready.
+    fn diverged(&mut self, state: State, loss: f64) -> Error {
         self.state = state;
         let batch = self.trainer.batch;
         let rows_at_once = rows_per_block(batch);
         let blocks = batch.div_ceil(rows_at_once);
         let mut rows = Vec::with_capacity(batch);
         if let Some(pairs) = &self.pairs {
-            let number = self.done / (pairs.pairing.size / batch) as u64;
-            let ready = pairs.ready.iter().zip(pairs.first..).find(|(_, ready)| *ready == number);
-            rows.extend(ready.iter().flat_map(|(pairs, _)| pairs.rows.iter().skip(offset).take(batch)));
+            let (joined, offset) = pairs.of_step(self.done, batch);
+            rows.extend(joined.iter().flat_map(|pairs| pairs.rows.iter().skip(offset).take(batch)));
         } else if let Some(Slot { worker, .. }) = self.slots.first_mut() {
             for block in 0..blocks {
                 let first = block * rows_at_once;
                 let share = Share { first, rows: rows_at_once.min(batch - first), batch };
                 let mut stream = self.streams.stream(self.done * blocks as u64 + block as u64);
-                let weights = self.velocity.weights();
-                self.objective.draw_and_measure(worker, weights, &self.z_1, None, None, &mut stream, share);
+                self.objective.draw(worker, &self.z_1, None, None, &mut stream, share);
                 rows.extend_from_slice(worker.rows(share.rows));
             }
         }

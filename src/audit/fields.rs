@@ -441,7 +441,7 @@ fn network<R: Real>() -> Result<Mlp<R>> {
 
 fn loss<R: Real>(of: impl Fn(&Mlp<R>, &PathSample<R>) -> Result<f64>) -> Result<Finding> {
     let (network, s) = (network::<R>()?, pairs(&path::<R>)?);
-    let t: Vec<R> = s.t.iter().map(|&t| R::from_f64(t)).collect();
+    let t = s.times();
     let mut u = Tensor::zeros(ROWS, 2);
     network.eval(&t, &s.x_t, &mut u)?;
     let mut sum = 0.0;
@@ -490,7 +490,7 @@ fn same_gradient<R: Real>(share: f64) -> Result<Finding> {
         let t: Vec<f64> = (0..BATCH).map(|_| 0.9 * drawn.uniform()).collect();
         let sample = AffinePath::default().sample(x_0, Tensor::from_vec(rows, BATCH, 2)?, t)?;
         let mut true_field = sample.clone();
-        let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+        let t = sample.times();
         Rounded(&exact).eval(&t, &sample.x_t, &mut true_field.dx_t)?;
         true_field.dx_t.as_mut_slice().iter_mut().for_each(|u| *u = R::from_f64(share) * *u);
         let gradients = [&sample, &true_field].map(|s| objective.gradient(network.weights(), s).1);
@@ -529,7 +529,7 @@ fn own_loss<R: Real>(floor: f64) -> Result<Finding> {
     let t = (0..DRAWS).map(|_| times.uniform()).collect();
     let sample = AffinePath::default().sample::<R>(normals(DRAWS, SEED + 3), x_1, t)?;
     let mut u = Tensor::<R>::zeros(DRAWS, 2);
-    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    let t = sample.times();
     Rounded(&flow.velocity(AffinePath::default())).eval(&t, &sample.x_t, &mut u)?;
     let row = |i: usize| {
         let pairs = u.row(i).iter().zip(sample.dx_t.row(i));

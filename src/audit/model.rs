@@ -342,7 +342,7 @@ fn loss<R: Real>(
     given: Option<&Tensor<R>>,
 ) -> Result<f64> {
     let mut y = Tensor::zeros(ROWS, network.dim());
-    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    let t = sample.times();
     let conditional = given.map(|given| network.given(given)).transpose()?;
     let field: &dyn VectorField<R> = conditional.as_ref().map_or(network, |field| field);
     match baseline {

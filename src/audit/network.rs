@@ -165,7 +165,7 @@ where
     F: DifferentiableField<R> + ?Sized,
 {
     let d = field.dim();
-    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    let t = sample.times();
     let (v, w) = (&sample.x_0, &sample.x_1);
     let mut worker = field.differential_worker(ROWS, 1);
     let (mut u, mut d_u, mut d_x) = (Tensor::zeros(ROWS, d), Tensor::zeros(ROWS, d), Tensor::zeros(ROWS, d));
@@ -201,7 +201,7 @@ where
     F: DifferentiableField<R> + ?Sized,
 {
     let d = field.dim();
-    let t: Vec<R> = sample.t.iter().map(|&t| R::from_f64(t)).collect();
+    let t = sample.times();
     let (mut u, mut rate) = (Tensor::zeros(ROWS, d), vec![0.0; ROWS]);
     field.divergence_worker(ROWS).eval_carry(&t, &sample.x_t, &mut u, &mut rate)?;
     let mut ratios = Vec::new();

@@ -58,6 +58,13 @@ pub struct PathSample<R: Real = f32> {
     pub dx_t: Tensor<R>,
 }
 
+impl<R: Real> PathSample<R> {
+    /// The times as a network is given them.
+    pub(crate) fn times(&self) -> Vec<R> {
+        self.t.iter().map(|&t| R::from_f64(t)).collect()
+    }
+}
+
 impl AffinePath {
     /// The path of a scheduler.
     #[must_use]

@@ -78,8 +78,10 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     drop(data);
     let x_0 = x_0.map(|x_0| chosen(&x_0, rows, &mut rng)).transpose()?;
 
+    // Without training rows the exact field is that of the data.
+    let own = (args.exact && args.train.is_none()).then(|| table.clone());
     let data = form.split(table.clone())?;
-    let points = form.points(table.clone())?;
+    let points = form.points(table)?;
 
     let bar = common.progress(PARTS);
     bar.set_message("samples");
@@ -116,14 +118,11 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     let memorisation = train.as_ref().map(|(train, _)| near(&samples, &points, train)).transpose()?;
     bar.inc(1);
     bar.set_message("exact loss");
-    let exact = match train.filter(|_| args.exact) {
-        Some((_, numbers)) => Some(exact_loss(flow, &numbers, &mut rng)?),
-        None if args.exact => {
-            let numbers = trained_numbers(&form, &table, &mut rng)?;
-            Some(exact_loss(flow, &numbers, &mut rng)?)
-        }
-        None => None,
+    let numbers = match own {
+        Some(own) => Some(trained_numbers(&form, &own, &mut rng)?),
+        None => train.map(|(_, numbers)| numbers).filter(|_| args.exact),
     };
+    let exact = numbers.map(|numbers| exact_loss(flow, &numbers, &mut rng)).transpose()?;
     bar.finish_and_clear();
 
     let found = Found { rows, distances, scores, way, memorisation, exact, stats };
