@@ -33,6 +33,7 @@ mod ode_rows;
 mod path_marginals;
 mod paths;
 mod plot;
+mod program;
 mod report;
 mod resume;
 mod safetensors;

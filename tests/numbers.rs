@@ -5,13 +5,14 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
-use assert_cmd::cargo::cargo_bin;
 use pushforward::data::{ReadOptions, Table, Toy, write_npy};
 use pushforward::{AffinePath, Error, Mlp, Rng, Tensor, Trainer};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::program;
 
 const FAILED: i32 = 1;
 const WRONG_USAGE: i32 = 2;
@@ -49,31 +50,22 @@ impl Folder {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = std::process::Command::new(cargo_bin!("pushforward"));
-        command.current_dir(self.0.path()).args(args).stdin(Stdio::null()).output().unwrap()
+        program::run(self.0.path(), args)
     }
 
     #[track_caller]
     fn succeeds(&self, args: &[&str]) -> String {
-        let out = self.run(args);
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-        String::from_utf8(out.stdout).unwrap()
+        program::succeeds(self.0.path(), args)
     }
 
     #[track_caller]
     fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.succeeds(&[args, &["--json"]].concat())).unwrap()
+        program::json(self.0.path(), args)
     }
 
-    /// A run that must fail, and say these words in one line.
     #[track_caller]
     fn fails(&self, args: &[&str], status: i32, words: &[&str]) {
-        let out = self.run(args);
-        let message = String::from_utf8_lossy(&out.stderr);
-        assert_eq!(out.status.code(), Some(status), "{args:?}: {message}");
-        for word in words {
-            assert!(message.contains(word), "{args:?} does not say {word:?}: {message}");
-        }
+        program::fails(self.0.path(), args, status, words);
     }
 
     /// Trains the tiny model `m.pf` with some more flags.

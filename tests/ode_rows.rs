@@ -176,30 +176,31 @@ fn what_a_row_carries_is_controlled_with_it() {
     }
 }
 
-/// x goes straight, and carries C numbers with the rates (k + 1) 20 cos 20 t, or all alike.
+/// Rows of one number with the velocity u(x), which carry C numbers with the rates rate(t, x, k).
+#[derive(Clone, Copy)]
 struct Carrying<const C: usize> {
-    alike: bool,
+    u: fn(f64) -> f64,
+    rate: fn(f64, f64, usize) -> f64,
 }
-
-struct CarryingWorker<const C: usize>(bool);
 
 impl<const C: usize> VectorField<f64> for Carrying<C> {
     fn dim(&self) -> usize {
         1
     }
     fn eval(&self, _: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
-        // Rows far out need other steps, and end at another time than the rest.
-        u.as_mut_slice().iter_mut().zip(x.as_slice()).for_each(|(u, x)| *u = (3.0 * x).sin());
+        u.as_mut_slice().iter_mut().zip(x.as_slice()).for_each(|(u, x)| *u = (self.u)(*x));
         Ok(())
     }
     fn worker(&self, _: usize) -> Box<dyn Worker<f64> + '_> {
-        Box::new(CarryingWorker::<C>(self.alike))
+        Box::new(CarryingWorker(*self))
     }
 }
 
+struct CarryingWorker<const C: usize>(Carrying<C>);
+
 impl<const C: usize> Worker<f64> for CarryingWorker<C> {
     fn eval(&mut self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
-        Carrying::<C> { alike: self.0 }.eval(t, x, u)
+        self.0.eval(t, x, u)
     }
     fn carries(&self) -> usize {
         C
@@ -213,12 +214,20 @@ impl<const C: usize> Worker<f64> for CarryingWorker<C> {
     ) -> Result<()> {
         for (i, rates) in rate.chunks_exact_mut(C).enumerate() {
             for (k, rate) in rates.iter_mut().enumerate() {
-                let times = if self.0 { 1.0 } else { 1.0 + k as f64 };
-                *rate = times * 20.0 * (20.0 * t[i] * (1.0 + x.row(i)[0])).cos();
+                *rate = (self.0.rate)(t[i], x.row(i)[0], k);
             }
         }
         self.eval(t, x, u)
     }
+}
+
+/// Rows far out need other steps, and end at another time than the rest; all their rates are alike, or k + 1 times the first.
+fn waves<const C: usize>(alike: bool) -> Carrying<C> {
+    fn wave(t: f64, x: f64) -> f64 {
+        20.0 * (20.0 * t * (1.0 + x)).cos()
+    }
+    let rate = if alike { |t, x, _| wave(t, x) } else { |t, x, k| (1.0 + k as f64) * wave(t, x) };
+    Carrying { u: |x| (3.0 * x).sin(), rate }
 }
 
 fn places(rows: usize) -> Tensor<f64> {
@@ -232,8 +241,8 @@ fn several_numbers_are_controlled_by_their_mean() {
     const TOLERANCE: f64 = 1e-6;
     for method in METHODS {
         let solver = Solver::new(method).tolerance(TOLERANCE);
-        let one = solver.solve(&Carrying::<1> { alike: true }, &places(100), 0.0..1.0).unwrap();
-        let four = solver.solve(&Carrying::<4> { alike: true }, &places(100), 0.0..1.0).unwrap();
+        let one = solver.solve(&waves::<1>(true), &places(100), 0.0..1.0).unwrap();
+        let four = solver.solve(&waves::<4>(true), &places(100), 0.0..1.0).unwrap();
         assert_eq!(one.rows, four.rows, "{method}");
         for (i, carry) in four.carry.iter().enumerate() {
             assert!((carry - one.carry[i / 4]).abs() < TOLERANCE, "{method}: {carry} {}", one.carry[i / 4]);
@@ -247,7 +256,7 @@ fn several_numbers_are_controlled_by_their_mean() {
 #[test]
 fn every_row_keeps_its_own_numbers() {
     for method in METHODS {
-        let (field, solver) = (Carrying::<3> { alike: false }, Solver::new(method).tolerance(1e-6));
+        let (field, solver) = (waves::<3>(false), Solver::new(method).tolerance(1e-6));
         let all = solver.solve(&field, &places(100), 0.0..1.0).unwrap();
         for i in 0..100 {
             let alone = solver.solve(&field, &places(100).slice_rows(i..i + 1), 0.0..1.0).unwrap();
@@ -271,8 +280,7 @@ fn what_is_carried_is_one_more_component() {
     for method in METHODS {
         let solver = Solver::new(method).tolerance(1e-6);
         for x in [0.0, 0.3, 0.9] {
-            let carrying =
-                solver.solve(&Carrying::<1> { alike: true }, &Tensor::from_rows(&[[x]]), 0.0..1.0).unwrap();
+            let carrying = solver.solve(&waves::<1>(true), &Tensor::from_rows(&[[x]]), 0.0..1.0).unwrap();
             let whole = solver.solve(&system, &Tensor::from_rows(&[[x, 0.0]]), 0.0..1.0).unwrap();
             assert_eq!(carrying.rows, whole.rows, "{method} from {x}");
             assert!((carrying.carry[0] - whole.x.row(0)[1]).abs() < 1e-12, "{method} from {x}");
@@ -280,68 +288,28 @@ fn what_is_carried_is_one_more_component() {
     }
 }
 
-/// Three numbers a row with the rate 1, but for the second one of row 700 (x = 1): NaN at t = 0, or everywhere.
-struct Patchy {
-    at_0_alone: bool,
-}
-
-struct PatchyWorker(bool);
-
-impl VectorField<f64> for Patchy {
-    fn dim(&self) -> usize {
-        1
-    }
-    fn eval(&self, _: &[f64], _: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
-        u.as_mut_slice().fill(0.0);
-        Ok(())
-    }
-    fn worker(&self, _: usize) -> Box<dyn Worker<f64> + '_> {
-        Box::new(PatchyWorker(self.at_0_alone))
-    }
-}
-
-impl Worker<f64> for PatchyWorker {
-    fn eval(&mut self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
-        Patchy { at_0_alone: self.0 }.eval(t, x, u)
-    }
-    fn carries(&self) -> usize {
-        3
-    }
-    fn eval_carry(
-        &mut self,
-        t: &[f64],
-        x: &Tensor<f64>,
-        u: &mut Tensor<f64>,
-        rate: &mut [f64],
-    ) -> Result<()> {
-        rate.fill(1.0);
-        for i in 0..x.rows() {
-            if x.row(i)[0] >= 1.0 && (!self.0 || t[i] <= 0.0) {
-                rate[3 * i + 1] = f64::NAN;
-            }
-        }
-        self.eval(t, x, u)
-    }
-}
-
 #[test]
 fn rates_that_are_no_numbers_are_named_by_their_row_where_they_count() {
+    // Three numbers a row with the rate 1, but for the second one of row 700 (x = 1).
+    let patchy = |rate| Carrying::<3> { u: |_| 0.0, rate };
+    let everywhere = patchy(|_, x, k| if x >= 1.0 && k == 1 { f64::NAN } else { 1.0 });
+    let at_0 = patchy(|t, x, k| if x >= 1.0 && k == 1 && t <= 0.0 { f64::NAN } else { 1.0 });
     let x = Tensor::from_vec((0..1000).map(|i| if i == 700 { 1.0 } else { 0.0 }).collect(), 1000, 1).unwrap();
     for method in Method::ALL {
-        let error = Solver::new(method).solve(&Patchy { at_0_alone: false }, &x, 0.0..1.0).unwrap_err();
+        let error = Solver::new(method).solve(&everywhere, &x, 0.0..1.0).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("row 700") && error.contains("divergence"), "{method}: {error}");
     }
     // The first stage of `midpoint` has no weight: what is carried has no part of it.
-    let solution = Solver::midpoint().steps(1).solve(&Patchy { at_0_alone: true }, &x, 0.0..1.0).unwrap();
+    let solution = Solver::midpoint().steps(1).solve(&at_0, &x, 0.0..1.0).unwrap();
     assert!(solution.carry.iter().all(|carry| (carry - 1.0).abs() < 1e-15));
-    assert!(Solver::rk4().steps(1).solve(&Patchy { at_0_alone: true }, &x, 0.0..1.0).is_err());
+    assert!(Solver::rk4().steps(1).solve(&at_0, &x, 0.0..1.0).is_err());
 }
 
 #[test]
 fn rows_that_carry_are_moved_in_memory_that_is_kept() {
     for method in METHODS {
-        let (field, solver) = (Carrying::<3> { alike: false }, Solver::new(method).tolerance(1e-6));
+        let (field, solver) = (waves::<3>(false), Solver::new(method).tolerance(1e-6));
         let solution = solver.solve(&field, &places(300), 0.0..1.0).unwrap();
         let mut workspace = Workspace::new(&solver, &field, 300, 0.0..1.0).unwrap();
         for _ in 0..2 {
@@ -357,39 +325,11 @@ fn numbers_that_become_too_large_are_named_by_their_row() {
     // Far into the second block of rows; the answers themselves are finite.
     let x = Tensor::from_vec((0..1000).map(|i| if i == 700 { 1.0 } else { 0.0 }).collect(), 1000, 1).unwrap();
     let fast = FnField::new(1, |_: f64, x: &[f64], u: &mut [f64]| u[0] = x[0] * 1.5e308);
-    struct Rate;
-    struct RateWorker;
-    impl VectorField<f64> for Rate {
-        fn dim(&self) -> usize {
-            1
-        }
-        fn eval(&self, _: &[f64], _: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
-            u.as_mut_slice().fill(0.0);
-            Ok(())
-        }
-        fn worker(&self, _: usize) -> Box<dyn Worker<f64> + '_> {
-            Box::new(RateWorker)
-        }
-    }
-    impl Worker<f64> for RateWorker {
-        fn eval(&mut self, t: &[f64], x: &Tensor<f64>, u: &mut Tensor<f64>) -> Result<()> {
-            Rate.eval(t, x, u)
-        }
-        fn eval_carry(
-            &mut self,
-            t: &[f64],
-            x: &Tensor<f64>,
-            u: &mut Tensor<f64>,
-            rate: &mut [f64],
-        ) -> Result<()> {
-            rate.iter_mut().zip(x.as_slice()).for_each(|(rate, x)| *rate = x * 1.5e308);
-            self.eval(t, x, u)
-        }
-    }
+    let rate = Carrying::<1> { u: |_| 0.0, rate: |_, x, _| x * 1.5e308 };
     for method in METHODS {
         let solver = Solver::new(method);
         let errors =
-            [solver.solve(&fast, &x, 0.0..4.0).unwrap_err(), solver.solve(&Rate, &x, 0.0..4.0).unwrap_err()];
+            [solver.solve(&fast, &x, 0.0..4.0).unwrap_err(), solver.solve(&rate, &x, 0.0..4.0).unwrap_err()];
         for error in errors {
             assert!(error.to_string().contains("700"), "{method}: {error}");
         }

@@ -5,14 +5,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use assert_cmd::cargo::cargo_bin;
 use pushforward::data::{ReadOptions, Table, write_npy};
 use pushforward::rng::Purpose;
 use pushforward::{Rng, Source, Tensor};
-use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::program::{fails, json, succeeds};
 
 const ROWS: usize = 400;
 
@@ -42,27 +41,6 @@ fn train(folder: &Path, model: &str, flags: &[&str]) {
         folder,
         &[&["train", "after.csv", "--source", "before.csv", "-o", model], &QUICK[..], flags].concat(),
     );
-}
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    Command::new(cargo_bin!("pushforward")).current_dir(folder).args(args).output().unwrap()
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, args: &[&str]) -> String {
-    let out = run(folder, args);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap()
-}
-
-#[track_caller]
-fn fails(folder: &Path, args: &[&str], status: i32, words: &[&str]) {
-    let out = run(folder, args);
-    let said = String::from_utf8(out.stderr).unwrap();
-    assert_eq!(out.status.code(), Some(status), "{args:?}: {said}");
-    for word in words {
-        assert!(said.contains(word), "{args:?} does not say {word:?}: {said}");
-    }
 }
 
 fn csv(rows: &[[f64; 2]]) -> String {
@@ -112,7 +90,7 @@ fn pairs_that_belong_together_are_learnt_and_others_are_not() {
     train(folder, "independent.pf", &["--coupling", "independent"]);
     let of_none = off(folder, "independent.pf", |i| after[i]);
     assert!(of_none > APART, "{of_none}");
-    let info: Value = serde_json::from_str(&succeeds(folder, &["info", "paired.pf", "--json"])).unwrap();
+    let info = json(folder, &["info", "paired.pf"]);
     assert!(info.to_string().contains("\"paired\""), "{info:#}");
 }
 

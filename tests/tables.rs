@@ -5,13 +5,12 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use assert_cmd::cargo::cargo_bin;
 use pushforward::Rng;
 use pushforward::rng::Purpose;
-use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::program::{json, run, succeeds};
 
 /// Rows of the table that is made here.
 const ROWS: usize = 3000;
@@ -26,22 +25,6 @@ const SHARES: [(&str, f64, f64); 3] =
 /// Training settings that take seconds.
 const QUICK: [&str; 9] =
     ["--hidden", "64,64", "--batch", "256", "--steps", "2500", "--lr", "4e-3", "--quiet"];
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    Command::new(cargo_bin!("pushforward")).current_dir(folder).args(args).output().unwrap()
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, args: &[&str]) -> String {
-    let out = run(folder, args);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap()
-}
-
-#[track_caller]
-fn json(folder: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(&succeeds(folder, &[args, &["--json"]].concat())).unwrap()
-}
 
 #[track_caller]
 fn fails(folder: &Path, args: &[&str], words: &[&str]) {
