@@ -713,8 +713,9 @@ impl Flow {
 
     fn contents(&self) -> Result<Contents<'_>> {
         self.check_kept()?;
-        let contents = Contents::new(Kind::Model).fields("model", &self.stored())?;
-        Ok(contents.numbers("parameters", self.velocity.parameters()))
+        Contents::new(Kind::Model)
+            .fields("model", &self.stored())?
+            .numbers("parameters", self.velocity.parameters())
     }
 
     /// Refuses what could be written and not be read again.

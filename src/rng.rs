@@ -123,17 +123,13 @@ impl Stream {
         StandardNormal.sample(&mut self.generator)
     }
 
-    /// An index uniform in 0 .. n, without bias (Lemire 2019: multiply, reject the short end).
-    ///
-    /// # Panics
-    /// If `n` is 0: there is no such index.
+    /// An index uniform in 0 .. n, without bias (Lemire 2019: multiply, reject the short end); 0 where `n` is 0.
     #[allow(
         clippy::cast_possible_truncation,
         reason = "the two halves of a 128-bit product; an index below a usize"
     )]
     pub fn below(&mut self, n: usize) -> usize {
-        assert!(n > 0, "an index below 0 was asked for");
-        let n = n as u64;
+        let n = n.max(1) as u64;
         loop {
             let product = u128::from(self.bits()) * u128::from(n);
             let low = product as u64;
@@ -217,6 +213,7 @@ mod tests {
         let mut count = [0_u32; 7];
         for _ in 0..70_000 {
             count[stream.below(7)] += 1;
+            assert_eq!((stream.below(1), stream.below(0)), (0, 0));
         }
         // Each count is binomial with mean 10,000 and standard deviation 92.6; five of them.
         assert!(count.iter().all(|&c| c.abs_diff(10_000) < 463), "{count:?}");

@@ -8,7 +8,8 @@
 //! x is [B, d]; row i of a tensor is row `first_row + i` of one infinite sequence of source rows.
 //!
 //! # Limits
-//! A row in the middle of a block of 64 is reached by drawing those of its block before it.
+//! What `data` does not have is NaN where it is asked for all the same: [`Source::check_drawn`] and [`Source::check_density`] tell
+//! first. A row in the middle of a block of 64 is reached by drawing those of its block before it.
 
 use std::f64::consts::TAU;
 use std::fmt;
@@ -20,9 +21,6 @@ use crate::error::{Error, Result};
 use crate::kernel::Real;
 use crate::rng::{ROWS_PER_STREAM, Stream, Streams};
 use crate::tensor::Tensor;
-
-/// What a mistake of the caller is told.
-const DRAWN: &str = "rows of data cannot be drawn, they are given";
 
 /// The distribution of x_0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -77,10 +75,7 @@ impl Source {
     }
 
     /// Draws source rows `first_row`, `first_row + 1`, ... into x, [B, d]. Row i of the sequence depends
-    /// on the streams, on i and on d only: not on where a call starts, nor on the number of threads.
-    ///
-    /// # Panics
-    /// For `data`: see [`Source::check_drawn`].
+    /// on the streams, on i and on d only: not on where a call starts, nor on the number of threads. For `data` they are NaN.
     ///
     /// # Example
     /// ```
@@ -106,22 +101,15 @@ impl Source {
         });
     }
 
-    /// Draws the numbers of one row, or of several, one after the other.
-    ///
-    /// # Panics
-    /// For `data`: see [`Source::check_drawn`].
-    #[allow(clippy::panic, reason = "the slip of a caller that `# Panics` names")]
+    /// Draws the numbers of one row, or of several, one after the other. For `data` they are NaN.
     pub fn draw<R: Real>(self, stream: &mut Stream, rows: &mut [R]) {
         match self {
             Self::Normal => rows.iter_mut().for_each(|x| *x = R::from_f64(stream.normal())),
-            Self::Data => panic!("{DRAWN}"),
+            Self::Data => rows.fill(R::from_f64(f64::NAN)),
         }
     }
 
-    /// The log-density ln p_0(x) of one row x, of length d, in nats.
-    ///
-    /// # Panics
-    /// For `data`: see [`Source::check_density`].
+    /// The log-density ln p_0(x) of one row x, of length d, in nats. For `data` it is NaN.
     ///
     /// # Example
     /// ```
@@ -130,7 +118,6 @@ impl Source {
     /// assert!((log_p - -2.837_877_066_4).abs() < 1e-10);
     /// ```
     #[must_use]
-    #[allow(clippy::panic, reason = "the slip of a caller that `# Panics` names")]
     #[allow(clippy::cast_precision_loss, reason = "a dimension is far below 2^53")]
     pub fn log_density<R: Real>(self, x: &[R]) -> f64 {
         match self {
@@ -138,21 +125,17 @@ impl Source {
                 let square: f64 = x.iter().map(|x| x.to_f64() * x.to_f64()).sum();
                 -0.5 * (x.len() as f64 * TAU.ln() + square)
             }
-            Self::Data => panic!("a density of data was asked for"),
+            Self::Data => f64::NAN,
         }
     }
 
     /// Draws rows of one block of [`ROWS_PER_STREAM`], after leaving out its first `skipped` rows.
-    #[allow(clippy::panic, reason = "the slip of a caller that `# Panics` of `fill` names")]
     fn fill_block<R: Real>(self, streams: &Streams, block: usize, skipped: usize, d: usize, rows: &mut [R]) {
         let mut stream = streams.stream(block as u64);
-        match self {
-            Self::Normal => {
-                for _ in 0..skipped * d {
-                    stream.normal();
-                }
+        if self == Self::Normal {
+            for _ in 0..skipped * d {
+                stream.normal();
             }
-            Self::Data => panic!("{DRAWN}"),
         }
         self.draw(&mut stream, rows);
     }
@@ -226,5 +209,13 @@ mod tests {
         assert!(Source::Normal.check_drawn().is_ok() && Source::Normal.check_density().is_ok());
         assert!(Source::Data.check_drawn().is_err() && Source::Data.check_density().is_err());
         assert!("gaussian".parse::<Source>().is_err());
+    }
+
+    #[test]
+    fn what_data_does_not_have_is_no_number() {
+        let mut x = Tensor::<f64>::zeros(100, 3);
+        Source::Data.fill(&Rng::from_seed(4).fork(Purpose::Source), 7, &mut x);
+        assert!(x.as_slice().iter().all(|x| x.is_nan()));
+        assert!(Source::Data.log_density(&[0.0_f64]).is_nan());
     }
 }

@@ -58,8 +58,11 @@ const MOST_STEPS: u32 = 2000;
 /// Rows of which the flow is inverted.
 const SAMPLES: usize = 256;
 
-/// Cells along each dimension, by the number of dimensions: a multiple of [`COARSER`].
-const CELLS: [usize; 3] = [0, 1998, 159];
+/// Cells along each dimension, by the number of dimensions, each a multiple of [`COARSER`]: the finer where the coarser leave too much open.
+const CELLS: [&[usize]; 3] = [&[], &[1998], &[159, 399]];
+
+/// What cells may leave open of a mass before finer ones are taken: a tenth of [`WIDEST`].
+const UNRESOLVED: f64 = 0.01;
 
 /// By how much cells are made wider, to see what their error is.
 const COARSER: usize = 3;
@@ -218,15 +221,25 @@ fn mass_claim(flow: &Flow) -> Claim<'_> {
     }
     Claim::new(id, equation, what, MASS, move |real| {
         // One condition for all rows: that of the first sample.
-        let n = nodes(d);
-        let of_one = match flow.draw_conditions(0..1, conditions())? {
-            None => flow.clone(),
-            Some(one) => flow.given(&Tensor::from_vec(one.as_slice().repeat(n), n, one.cols())?, 1.0)?,
+        let one = flow.draw_conditions(0..1, conditions())?;
+        let over = |cells: usize| {
+            let n = (cells + 1).pow(if d == 1 { 1 } else { 2 });
+            let of_one = match &one {
+                None => flow.clone(),
+                Some(one) => flow.given(&Tensor::from_vec(one.as_slice().repeat(n), n, one.cols())?, 1.0)?,
+            };
+            match real {
+                Precision::F32 => of_one.with_field(network, |field| mass(field, cells)),
+                Precision::F64 => of_one.with_field(&network.cast::<f64>(), |field| mass(field, cells)),
+            }
         };
-        match real {
-            Precision::F32 => of_one.with_field(network, |field| mass(field)),
-            Precision::F64 => of_one.with_field(&network.cast::<f64>(), |field| mass(field)),
+        let mut summed = over(CELLS[d][0])?;
+        for &finer in &CELLS[d][1..] {
+            if summed.unresolved > UNRESOLVED {
+                summed = over(finer)?;
+            }
         }
+        Ok(summed.finding)
     })
 }
 
@@ -406,17 +419,24 @@ where
     Ok(finding)
 }
 
-/// That the density of the flow, in one or two dimensions, sums to 1 over the cells that those of the source are carried to. // E21
-fn mass<R, F>(field: &F) -> Result<Finding>
+/// The mass of a density, and how much of it the width of the cells leaves open.
+struct Mass {
+    finding: Finding,
+    unresolved: f64,
+}
+
+/// That the density of the flow, in one or two dimensions, sums to 1 over the cells that those of the source are carried to, `n` along
+/// each dimension. // E21
+fn mass<R, F>(field: &F, n: usize) -> Result<Mass>
 where
     R: Real,
     F: DifferentiableField<R> + ?Sized,
 {
-    let (d, n) = (field.dim(), CELLS[field.dim()]);
+    let d = field.dim();
     let (tight, loose) = (solver::<R>(10.0), solver::<R>(10.0 * LOOSER));
     let side = n + 1;
     let places = |i: usize| [i % side, i / side];
-    let nodes = nodes(d);
+    let nodes = if d == 1 { side } else { side * side };
     let z = (0..nodes).flat_map(|i| (0..d).map(move |j| (i, j)));
     let z = z.map(|(i, j)| RADIUS * (2.0 * places(i)[j] as f64 / n as f64 - 1.0)).collect();
     let x = tight.solve(field, &Tensor::from_vec(z, nodes, d)?.cast::<R>(), 0.0..1.0)?.x;
@@ -456,29 +476,26 @@ where
         "half of what cells {COARSER} times as wide change, {cells:.1e}; what a tolerance {LOOSER} times as large changes, {solved:.1e}; folded cells, {folded:.1e}; N(0, I) beyond {RADIUS}, {:.1e}; {ROUNDINGS} roundings",
         TAILS[d]
     );
-    let bound = cells + solved + folded + TAILS[d] + ROUNDINGS * R::ROUNDOFF;
+    let unresolved = cells + folded;
+    let bound = unresolved + solved + TAILS[d] + ROUNDINGS * R::ROUNDOFF;
     let finding = Finding::new((sum - 1.0).abs(), bound, from);
     if bound > WIDEST {
         let why = format!(
             "its sum over {} cells is {sum:.4} give or take {bound:.1e}, {cells:.1e} by the cells, {folded:.1e} of them folded, and {solved:.1e} by the solver: they do not resolve a density as steep as this one, and too wide a bound refutes nothing",
-            CELLS[d].pow(if d == 1 { 1 } else { 2 })
+            if d == 1 { n } else { n * n }
         );
-        return Ok(finding.vague(why));
+        return Ok(Mass { finding: finding.vague(why), unresolved });
     }
     if d != 1 {
-        return Ok(finding);
+        return Ok(Mass { finding, unresolved });
     }
     let points = fine.iter().enumerate().map(|(k, p)| (at(k, 0), *p)).collect();
-    Ok(finding.with_chart(Chart {
+    let finding = finding.with_chart(Chart {
         x: Axis::linear("x"),
         y: Axis::linear("density"),
         series: vec![Series { name: "p_1".into(), mark: Mark::Line, points }],
-    }))
-}
-
-/// How many nodes the cells have in d dimensions.
-fn nodes(d: usize) -> usize {
-    (0..d).map(|_| CELLS[d] + 1).product()
+    });
+    Ok(Mass { finding, unresolved })
 }
 
 /// That the loss of `trained` is the floor of the points, and the distance of `compared` to their true field. // E12
@@ -566,7 +583,8 @@ mod tests {
     #[test]
     fn a_density_that_cells_cannot_resolve_is_not_said_to_have_a_mass() {
         let network = moved(1, 1.0);
-        let finding = flow(1, spiky()).with_field(&network, |field| mass(field)).unwrap();
+        let finding =
+            flow(1, spiky()).with_field(&network, |field| mass(field, CELLS[1][0])).unwrap().finding;
         assert!(finding.holds() && finding.measured > 1.0 && finding.bound > WIDEST, "{finding:?}");
         assert!(finding.vague.is_some_and(|why| why.contains("too wide a bound")));
     }
@@ -638,10 +656,10 @@ mod tests {
                 inverse(back, forth)
             }),
             Fault::new("model.mass", "twice the divergence, in one dimension", || {
-                mass(&wrong(1, What::DoubledDivergence))
+                mass(&wrong(1, What::DoubledDivergence), CELLS[1][0]).map(|mass| mass.finding)
             }),
             Fault::new("model.mass", "twice the divergence, in two dimensions", || {
-                mass(&wrong(2, What::DoubledDivergence))
+                mass(&wrong(2, What::DoubledDivergence), CELLS[2][0]).map(|mass| mass.finding)
             }),
             Fault::new("model.loss", "the loss of a network that is a twentieth larger", || {
                 loss_and_floor(&moved(2, 1.05), &moved(2, 1.0), &exact(&data(2))?)

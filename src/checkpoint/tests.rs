@@ -51,7 +51,7 @@ fn file() -> &'static Path {
 
 fn bytes() -> Vec<u8> {
     let contents = Contents::new(Kind::Model).fields("first", &value()).unwrap();
-    contents.numbers("second", &NUMBERS).numbers("third", &[]).to_bytes()
+    contents.numbers("second", &NUMBERS).unwrap().numbers("third", &[]).unwrap().to_bytes()
 }
 
 fn load(bytes: &[u8]) -> Result<(Value, Vec<f32>), String> {
@@ -79,8 +79,9 @@ fn what_was_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.pf");
     let all = value();
-    let contents = Contents::new(Kind::Model).fields("first", &all).unwrap().numbers("second", &NUMBERS);
-    contents.numbers("third", &[]).write(&path).unwrap();
+    let contents = Contents::new(Kind::Model).fields("first", &all).unwrap();
+    let contents = contents.numbers("second", &NUMBERS).unwrap().numbers("third", &[]).unwrap();
+    contents.write(&path).unwrap();
     assert!(std::fs::read(&path).unwrap() == bytes());
     assert_eq!(super::read(&path, Kind::Model).unwrap().fields::<Value>("first").unwrap(), all);
 }
@@ -105,7 +106,7 @@ fn the_bytes_are_the_documented_ones() {
     assert_eq!(bytes[numbers], NUMBERS.map(f32::to_le_bytes).concat()[..]);
     // The example of FIPS 180-4 for one block: SHA-256("abc"); here of a section that holds "abcd" as one f32.
     let of = |number: &[f32]| {
-        Contents::new(Kind::Model).numbers("n", number).to_bytes()[HEADER + 48..HEADER + 80].to_vec()
+        Contents::new(Kind::Model).numbers("n", number).unwrap().to_bytes()[HEADER + 48..HEADER + 80].to_vec()
     };
     // sha256sum of the four bytes 61 62 63 64.
     let expected = "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589";
@@ -171,7 +172,7 @@ fn another_version_and_another_kind_are_named() {
 fn what_a_file_claims_is_not_allocated() {
     // A right checksum around a section of 2^50 bytes, and around a list of 2^60 values.
     let contents = Contents::new(Kind::Model).fields("first", &value()).unwrap();
-    let mut bytes = contents.numbers("second", &NUMBERS).numbers("third", &[]).to_bytes();
+    let mut bytes = contents.numbers("second", &NUMBERS).unwrap().numbers("third", &[]).unwrap().to_bytes();
     let entry = HEADER + ENTRY + NAME + 16;
     bytes[entry..entry + 8].copy_from_slice(&(1_u64 << 50).to_le_bytes());
     let third = (section(&bytes, 1).start as u64 + (1 << 50)).to_le_bytes();
@@ -233,4 +234,20 @@ fn fingerprints_tell_where_a_part_ends() {
     assert_eq!(fingerprint(&[&[1.0], &[2.0]]).len(), 64);
     assert_ne!(fingerprint(&[&[1.0], &[2.0]]), fingerprint(&[&[1.0, 2.0]]));
     assert_ne!(fingerprint(&[&[0.0]]), fingerprint(&[&[-0.0]]));
+}
+
+#[test]
+fn a_section_that_no_reader_would_find_is_refused() {
+    let first = || Contents::new(Kind::Model).numbers("first", &NUMBERS).unwrap();
+    for name in ["first", "", "with a blank", "é", "a_name_of_more_than_24_bytes"] {
+        assert!(first().numbers(name, &NUMBERS).unwrap_err().to_string().contains(name), "{name}");
+        assert!(
+            first().fields(name, &value()).is_err() && first().parts(name, [&NUMBERS[..]]).is_err(),
+            "{name}"
+        );
+    }
+    let names: Vec<&'static str> = (0..65).map(|i| &*format!("n{i}").leak()).collect();
+    let full =
+        names[..64].iter().try_fold(Contents::new(Kind::Model), |all, name| all.numbers(name, &[])).unwrap();
+    assert!(full.numbers(names[64], &[]).unwrap_err().to_string().contains("64"));
 }

@@ -42,43 +42,46 @@ impl<'a> Contents<'a> {
     /// Adds a value as fields.
     ///
     /// # Errors
-    /// [`Error::Setting`] if it is larger than 64 MiB, or of a type that no file can hold.
-    ///
-    /// # Panics
-    /// If the name is taken, is no ASCII of 1 to 24 bytes, or there are 64 sections.
+    /// [`Error::Setting`] if it is larger than 64 MiB or of a type that no file can hold; if the name is taken or is no ASCII of 1
+    /// to 24 bytes; if there are 64 sections.
     pub fn fields<T: Serialize>(self, name: &'static str, value: &T) -> Result<Self> {
         let bytes = fields::encode(value).map_err(|problem| Error::Setting {
             name,
             value: problem.to_string(),
             remedy: "fields of a file hold at most 64 MiB",
         })?;
-        Ok(self.with(name, Data::Fields(bytes)))
+        self.with(name, Data::Fields(bytes))
     }
 
     /// Adds numbers.
     ///
-    /// # Panics
-    /// As [`Contents::fields`].
-    #[must_use]
-    pub fn numbers(self, name: &'static str, numbers: &'a [f32]) -> Self {
+    /// # Errors
+    /// As [`Contents::fields`] for the name and the number of sections.
+    pub fn numbers(self, name: &'static str, numbers: &'a [f32]) -> Result<Self> {
         self.parts(name, [numbers])
     }
 
     /// Adds numbers that lie in several places.
     ///
-    /// # Panics
-    /// As [`Contents::fields`].
-    #[must_use]
-    pub fn parts(self, name: &'static str, parts: impl IntoIterator<Item = &'a [f32]>) -> Self {
+    /// # Errors
+    /// As [`Contents::numbers`].
+    pub fn parts(self, name: &'static str, parts: impl IntoIterator<Item = &'a [f32]>) -> Result<Self> {
         self.with(name, Data::Numbers(parts.into_iter().collect()))
     }
 
-    fn with(mut self, name: &'static str, data: Data<'a>) -> Self {
-        assert!(self.sections.len() < MOST_SECTIONS, "a file has at most {MOST_SECTIONS} sections");
-        let good = (1..=NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        assert!(good && self.sections.iter().all(|s| s.name != name), "the name of a section: {name:?}");
+    fn with(mut self, name: &'static str, data: Data<'a>) -> Result<Self> {
+        let refused = |remedy| Error::Setting { name: "section", value: format!("{name:?}"), remedy };
+        if self.sections.len() >= MOST_SECTIONS {
+            return Err(refused("a file has at most 64 sections"));
+        }
+        if !(1..=NAME).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(refused("a name is 1 to 24 visible ASCII characters"));
+        }
+        if self.sections.iter().any(|section| section.name == name) {
+            return Err(refused("each section has a name of its own"));
+        }
         self.sections.push(Section { name, data });
-        self
+        Ok(self)
     }
 
     /// Writes the file, which is replaced only once the new one is complete.

@@ -227,11 +227,12 @@ impl Sinkhorn {
 
 impl Plan {
     /// The rows j of `b` that row i of `a` may go with, and P(i, j); what is left out is below 1e-10 in sum.
-    ///
-    /// # Panics
-    /// If there is no row i.
+    /// None where there is no row i.
     pub fn row(&self, i: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let entries = self.first[i]..self.first[i + 1];
+        let entries = match self.first.get(i..).unwrap_or_default() {
+            &[first, end, ..] => first..end,
+            _ => 0..0,
+        };
         self.columns[entries.clone()].iter().map(|&j| j as usize).zip(self.weights[entries].iter().copied())
     }
 
@@ -460,6 +461,10 @@ mod tests {
                 p.row_mut(i)[j] = weight;
             }
         }
+        assert!(
+            [n, n + 1, usize::MAX].iter().all(|&i| plan.row(i).next().is_none()),
+            "a row that there is not"
+        );
         p
     }
 

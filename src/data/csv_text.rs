@@ -31,17 +31,18 @@ const PLAIN: std::ops::Range<f64> = 1e-5..1e16;
 /// that read back as the same number of its precision; what is not finite becomes `NaN`, `inf`, `-inf`.
 ///
 /// # Errors
-/// What the system says.
-///
-/// # Panics
-/// If the header has not one name for each column.
+/// What the system says; [`io::ErrorKind::InvalidInput`] if the header has not one name for each column.
 pub fn write_csv<R: Real>(
     out: &mut impl Write,
     header: Option<&[String]>,
     values: &Tensor<R>,
 ) -> io::Result<()> {
     if let Some(names) = header {
-        assert!(names.len() == values.cols(), "a header needs one name for each column");
+        if names.len() != values.cols() {
+            let problem =
+                format!("a header of {} names for {} columns: one for each", names.len(), values.cols());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
         write_names(out, names)?;
     }
     write_rows(out, values, &[])
@@ -148,6 +149,14 @@ mod tests {
         let mut out = Vec::new();
         write_csv(&mut out, header, values).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_header_of_other_columns_is_refused() {
+        let names = ["a".to_owned()];
+        let refused = write_csv(&mut Vec::new(), Some(&names), &Tensor::<f64>::zeros(1, 2)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        assert!(refused.to_string().contains("1 names for 2 columns"));
     }
 
     #[test]

@@ -204,16 +204,12 @@ impl Standardize {
     }
 
     /// Whether a row of data, length d, has the values of the constant columns; elsewhere its density
-    /// is 0.
-    ///
-    /// # Panics
-    /// If the row has not d numbers.
+    /// is 0. A row of another length has not.
     #[must_use]
     pub fn is_on_support(&self, row: &[f64]) -> bool {
-        assert!(row.len() == self.dim(), "a row of data has d numbers");
         // Twice the spread: the value that was kept need not be the largest.
         let equal = |x: f64, value: f64| (x - value).abs() <= 2.0 * spread_of_constant(value);
-        (0..self.dim()).all(|j| self.varies(j) || equal(row[j], self.mean[j]))
+        row.len() == self.dim() && (0..self.dim()).all(|j| self.varies(j) || equal(row[j], self.mean[j]))
     }
 
     /// Whether data in f32 is as good as in f64: no column lies so far from 0 that the rounding of f32
@@ -224,14 +220,13 @@ impl Standardize {
         (0..self.dim()).all(|j| self.column_fits_f32(j))
     }
 
-    /// The same of one column.
-    ///
-    /// # Panics
-    /// If there is no such column.
+    /// The same of one column; not of one that there is not.
     #[must_use]
     pub fn column_fits_f32(&self, j: usize) -> bool {
         let (least, most) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
-        let (mean, std) = (self.mean[j].abs(), self.std[j]);
+        let (Some(mean), Some(&std)) = (self.mean.get(j).map(|mean| mean.abs()), self.std.get(j)) else {
+            return false;
+        };
         if self.varies(j) {
             let in_range = mean + FARTHEST_STDS * std <= most && std * f32::ROUNDOFF >= least;
             in_range && mean <= MAX_OFFSET_FOR_F32 * std
@@ -359,6 +354,8 @@ mod tests {
         assert_eq!((back.row(1)[0], back.row(1)[2]), (0.1, 1e6));
         assert!((0..3).all(|i| map.is_on_support(x.row(i))));
         assert!(map.is_on_support(&[0.1, -9.0, 1e6]));
+        assert!(!map.is_on_support(&[0.1, -9.0]) && !map.is_on_support(&[0.1, -9.0, 1e6, 0.0]));
+        assert!(map.column_fits_f32(1) && !map.column_fits_f32(3));
         for row in [[0.1 + 1e-9, 1.0, 1e6], [0.1, 1.0, 1e6 + 1.0], [f64::NAN, 1.0, 1e6], [0.0, 1.0, 1e6]] {
             assert!(!map.is_on_support(&row), "{row:?}");
         }

@@ -34,5 +34,11 @@
 //! A network has at most 2^28 parameters, 1 GiB. No length in a model file is trusted; damage is found by SHA-256, who wrote it is not
 //! ([`checkpoint`](crate::checkpoint)). A file appears only when it is complete; what went to a pipe cannot be taken back.
 //!
+//! # Panics
+//! What a caller or a file gives is answered with an [`Error`](crate::Error). The layers below take numbers by the slice: in [`kernel`](crate::kernel), in
+//! [`autodiff`](crate::autodiff), for the rows of a [`Tensor`](crate::Tensor), in [`nn::Adam`](crate::nn::Adam) and in the sums of an
+//! [`Objective`](crate::objective::Objective), an index or a length that cannot be is a slip of the program that calls them, and panics as that of a slice does; so
+//! does a size that no memory holds where nothing else can be answered ([`Tensor::zeros`](crate::Tensor::zeros)). Each such function says so under "Panics".
+//!
 //! # Threads
 //! A training step uses at most 8 threads, with a batch of 1024 and more ([`performance`](crate::performance)); samples as many as there are blocks of 128 rows.

@@ -76,12 +76,12 @@ impl Run {
             .fields("settings", &self.settings())?
             .fields("progress", &Progress { steps: self.done, end: self.end, losses, validation })?
             .fields("kept", &kept)?
-            .numbers("parameters", self.velocity.parameters());
+            .numbers("parameters", self.velocity.parameters())?;
         for (which, name) in MEMORY.into_iter().enumerate() {
-            contents = contents.parts(name, self.optimizer.memory(which));
+            contents = contents.parts(name, self.optimizer.memory(which))?;
         }
         if let Some(validation) = &self.validation {
-            contents = contents.numbers(BEST, &validation.best);
+            contents = contents.numbers(BEST, &validation.best)?;
         }
         contents.write(path)
     }
