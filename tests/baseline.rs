@@ -236,6 +236,26 @@ fn every_way_to_the_divergence_is_the_same() {
 }
 
 #[test]
+fn one_derivative_is_the_transpose_of_the_other() {
+    // <w, J v> = <J^T w, v> for each row.
+    let (network, baseline) = beside();
+    let sample = on_path(Scheduler::Cosine);
+    let field = Residual::new(&network, &baseline, Scheduler::Cosine, network.weights().simd());
+    let (v, w) = (&sample.x_0, &sample.x_1);
+    let [mut u, mut again, mut d_u, mut d_x] = std::array::from_fn(|_| Tensor::zeros(20, 3));
+    let mut worker = field.differential_worker(20, 1);
+    worker.jvp(&sample.t, &sample.x_t, v, &mut u, &mut d_u).unwrap();
+    worker.vjp(&sample.t, &sample.x_t, w, &mut again, &mut d_x).unwrap();
+    assert_eq!(u, again);
+    for i in 0..20 {
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (forward, backward) = (dot(w.row(i), d_u.row(i)), dot(d_x.row(i), v.row(i)));
+        assert!((forward - backward).abs() < 1e-11 * (1.0 + forward.abs()), "row {i}: {forward} {backward}");
+        assert!(forward != 0.0);
+    }
+}
+
+#[test]
 fn rows_keep_their_conditions() {
     // Rows end their steps one by one: what is left of a batch must stay with its conditions.
     let x = rows(200);
@@ -250,11 +270,14 @@ fn rows_keep_their_conditions() {
     let mut x_0 = Tensor::<f32>::zeros(40, 3);
     Source::Normal.fill(&Rng::from_seed(6).fork(Purpose::Source), 0, &mut x_0);
     let solver = Solver::dopri5();
-    let all = flow.given(&asked, 1.0).unwrap().decode::<f32>(&x_0, &solver).unwrap().x;
-    for i in [0, 17, 39] {
-        let one = flow.given(&asked.slice_rows(i..i + 1), 1.0).unwrap();
-        let one = one.decode::<f32>(&x_0.slice_rows(i..i + 1), &solver).unwrap().x;
-        assert_eq!(one.row(0), all.row(i), "row {i}");
+    // Along the path it was trained with, and along another one (E17).
+    for flow in [flow.clone(), flow.with_scheduler(Scheduler::Cosine).unwrap()] {
+        let all = flow.given(&asked, 1.0).unwrap().decode::<f32>(&x_0, &solver).unwrap().x;
+        for i in [0, 17, 39] {
+            let one = flow.given(&asked.slice_rows(i..i + 1), 1.0).unwrap();
+            let one = one.decode::<f32>(&x_0.slice_rows(i..i + 1), &solver).unwrap().x;
+            assert_eq!(one.row(0), all.row(i), "row {i}");
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 
 use pushforward::autodiff::Weights;
 use pushforward::nn::MlpShape;
-use pushforward::objective::{Joined, Objective, Share, TimeSampling, TimeWeight, rows_per_block};
+use pushforward::objective::{
+    self, Beside, Joined, Objective, Share, TimeSampling, TimeWeight, rows_per_block,
+};
 use pushforward::path::{Prediction, Width};
 use pushforward::rng::Purpose;
 use pushforward::{AffinePath, Mlp, Rng, Scheduler, Source, Tensor};
@@ -135,6 +137,92 @@ fn they_are_those_of_a_plain_loop() {
                 assert!((found - wanted).abs() < ROUNDING * (1.0 + wanted.abs()), "{found} {wanted}");
             }
         }
+    }
+}
+
+#[test]
+fn a_condition_is_left_out_as_often_as_is_said() {
+    // u = (c, c, c) of a network that sees nothing but its condition, which is 5 for every row of the data, or 0 if left out.
+    let shape = MlpShape { condition: 1, ..MlpShape::new(D, &[]) };
+    let mut parameters = vec![0.0; (D + 2) * D + D];
+    parameters[(D + 1) * D..(D + 2) * D].fill(1.0);
+    let network = Mlp::<f64>::from_parameters(shape, parameters).unwrap();
+    let (x_1, conditions) = (data(), Tensor::from_vec(vec![5.0; 7], 7, 1).unwrap());
+    let objective = Objective::new(network.shape(), AffinePath::default(), Source::Normal);
+    let share = Share { first: 0, rows: BATCH, batch: BATCH };
+    let mut worker = objective.worker(BATCH);
+    for dropout in [0.0, 0.4, 0.9] {
+        let stream = || Rng::from_seed(5).fork(Purpose::Batch).stream(3);
+        let beside = Some(Beside { conditions: &conditions, dropout });
+        let weights = network.weights();
+        let found =
+            objective.draw_and_measure(&mut worker, weights, &x_1, None, beside, &mut stream(), share);
+        // The condition is drawn after everything else.
+        let mut plain = stream();
+        let mut x_0 = vec![0.0; BATCH * D];
+        Source::Normal.draw(&mut plain, &mut x_0);
+        let rows: Vec<usize> = (0..BATCH)
+            .map(|_| {
+                let row = plain.below(7);
+                plain.uniform();
+                row
+            })
+            .collect();
+        let (mut wanted, mut left_out) = (0.0, 0);
+        for (i, row) in rows.into_iter().enumerate() {
+            let out = dropout > 0.0 && plain.uniform() < dropout;
+            left_out += usize::from(out);
+            let u = if out { 0.0 } else { 5.0 };
+            wanted += (0..D).map(|j| (u - (x_1.row(row)[j] - x_0[i * D + j])).powi(2)).sum::<f64>();
+        }
+        assert!((found - wanted).abs() < ROUNDING * wanted, "{dropout}: {found} {wanted}");
+        assert_eq!(left_out == 0, dropout <= 0.0);
+        assert!(left_out < BATCH);
+    }
+}
+
+#[test]
+fn times_are_drawn_as_is_said() {
+    let (network, x_1, path) = (network(), data(), AffinePath::default());
+    let share = Share { first: 0, rows: BATCH, batch: BATCH };
+    let measure = |objective: &Objective| {
+        let stream = &mut Rng::from_seed(5).fork(Purpose::Batch).stream(3);
+        let weights = network.weights();
+        objective
+            .draw_and_measure(&mut objective.worker(BATCH), weights, &x_1, None, None, stream, share)
+            .to_bits()
+    };
+    let objective = Objective::new(network.shape(), path, Source::Normal);
+    let uniform = measure(&objective);
+    for times in [TimeSampling::Stratified, TimeSampling::LogitNormal] {
+        let timed = measure(&objective.clone().timed(times, TimeWeight::None));
+        assert!(timed != uniform, "{times}");
+        assert_eq!(measure(&objective.clone().with_times(times)), timed, "{times}");
+    }
+}
+
+#[test]
+fn a_batch_of_many_blocks_has_the_mean_of_its_rows() {
+    // 150 rows in blocks of 64: 64, 64 and 22.
+    let (network, path) = (network(), AffinePath::default());
+    let objective = Objective::new(network.shape(), path, Source::Normal);
+    let of = |rows: std::ops::Range<usize>| {
+        let (mut x_0, mut x_1) = (Tensor::zeros(150, D), Tensor::zeros(150, D));
+        Source::Normal.fill(&Rng::from_seed(1).fork(Purpose::Source), 0, &mut x_0);
+        Source::Normal.fill(&Rng::from_seed(1).fork(Purpose::Data), 0, &mut x_1);
+        let t = rows.clone().map(|i| i as f64 / 150.0).collect();
+        path.sample(x_0.slice_rows(rows.clone()), x_1.slice_rows(rows), t).unwrap()
+    };
+    let (loss, gradient) = objective.gradient(network.weights(), &of(0..150));
+    let plain = objective::loss(&network, &of(0..150)).unwrap();
+    assert!((loss - plain).abs() < ROUNDING * plain, "{loss} {plain}");
+    let mut wanted = vec![0.0; gradient.len()];
+    for first in (0..150).step_by(30) {
+        let (_, part) = objective.gradient(network.weights(), &of(first..first + 30));
+        wanted.iter_mut().zip(part).for_each(|(wanted, part)| *wanted += part / 5.0);
+    }
+    for (found, wanted) in gradient.iter().zip(wanted) {
+        assert!((found - wanted).abs() < ROUNDING * (1.0 + wanted.abs()), "{found} {wanted}");
     }
 }
 

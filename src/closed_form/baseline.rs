@@ -376,8 +376,12 @@ mod tests {
     const MIX: [[f64; 3]; 3] = [[1.0, 0.8, 0.0], [0.0, 0.6, 0.3], [0.0, 0.0, 0.9]];
 
     fn field(baseline: &GaussianBaseline, t: f64, x: &[f64]) -> Vec<f64> {
+        field_of(Scheduler::CondOt, baseline, t, x)
+    }
+
+    fn field_of(scheduler: Scheduler, baseline: &GaussianBaseline, t: f64, x: &[f64]) -> Vec<f64> {
         let mut worker = BaselineWorker::new(baseline, Simd::detect(), 1, 1);
-        worker.set_times(Scheduler::CondOt, std::iter::once(t));
+        worker.set_times(scheduler, std::iter::once(t));
         let mut u = vec![0.0; x.len()];
         worker.add(x, &mut u);
         u
@@ -485,5 +489,46 @@ mod tests {
             assert_eq!(baseline.word().parse::<Baseline>().unwrap(), baseline);
         }
         assert!("gauss".parse::<Baseline>().is_err());
+    }
+
+    #[test]
+    fn scales_are_the_traces_that_they_stand_for() {
+        // s_t² = tr S_t / d and r_t² = tr Cov(dX_t | X_t) / d, by matrices: Cov = C_uu - A_t C_xu with C_uu = a'² S_1 + s'² S_0
+        // and C_xu = a a' S_1 + s s' S_0, where A_t is what the field says of unit rows.
+        let x_0 = rows(60, &[[0.5, 0.0, 0.2], [0.0, 1.5, 0.0], [0.4, 0.0, 1.0]], 2);
+        let x_1 = rows(50, &MIX, 1);
+        let s_1 = mean_and_covariance(&x_1).1;
+        let one = Tensor::from_rows(&[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
+        for (source, s_0) in [(None, one), (Some(&x_0), mean_and_covariance(&x_0).1)] {
+            let baseline = GaussianBaseline::fit(&x_1, source).unwrap();
+            for (scheduler, t) in
+                [(Scheduler::CondOt, 0.2), (Scheduler::Cosine, 0.5), (Scheduler::Cosine, 0.9)]
+            {
+                let c = scheduler.coefficients(t);
+                let of = |i: usize, j: usize, a: f64, b: f64| a * s_1.row(i)[j] + b * s_0.row(i)[j];
+                let (mut point, mut residual) = (0.0, 0.0);
+                for i in 0..3 {
+                    let c_xu: Vec<f64> =
+                        (0..3).map(|j| of(j, i, c.alpha * c.d_alpha, c.sigma * c.d_sigma)).collect();
+                    let explained = field_of(scheduler, &baseline, t, &c_xu)[i];
+                    point += of(i, i, c.alpha * c.alpha, c.sigma * c.sigma) / 3.0;
+                    residual += (of(i, i, c.d_alpha * c.d_alpha, c.d_sigma * c.d_sigma) - explained) / 3.0;
+                }
+                let scales = baseline.scales(c);
+                assert!((scales.point.powi(2) - point).abs() < ROUNDING, "{t}: {scales:?} {point}");
+                assert!((scales.residual.powi(2) - residual).abs() < ROUNDING, "{t}: {scales:?} {residual}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_roundings_of_more_columns_are_more() {
+        let baseline = GaussianBaseline::fit(&rows(50, &MIX, 1), None).unwrap();
+        // W V of 3 columns may be off by 3 INVERSE.
+        let off = |by: f64| {
+            let inverse = baseline.inverse.iter().map(|v| v * (1.0 + by * INVERSE)).collect();
+            GaussianBaseline { inverse, ..baseline.clone() }.check(3)
+        };
+        assert!(off(2.5).is_ok() && off(3.5).is_err());
     }
 }

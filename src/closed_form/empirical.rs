@@ -586,4 +586,19 @@ mod tests {
         assert!(matches!(field.targets(&[0.5], &Tensor::zeros(1, 3)), Err(Error::Dimension { .. })));
         assert!(matches!(field.targets(&[0.5], &Tensor::zeros(2, 2)), Err(Error::Dimension { .. })));
     }
+
+    #[test]
+    fn another_level_is_the_one_that_is_asked_for() {
+        let portable = Simd::portable();
+        assert_eq!(field(&normals(3, 1, 1)).with_simd(portable).simd.level(), SimdLevel::Portable);
+    }
+
+    #[test]
+    fn an_offset_costs_no_digit_of_a_variance() {
+        // Two points far away at t = 0: the square of half of what they are apart, and the squares of themselves lose all of it.
+        let points = Tensor::from_rows(&[[1e8 + 0.1], [1e8 - 0.3]]);
+        let known = field(&points).targets(&[0.0], &Tensor::from_rows(&[[0.3]])).unwrap();
+        let half = 0.5 * (points.row(0)[0] - points.row(1)[0]);
+        assert!((known.variance[0] - half * half).abs() < 1e-12, "{} {half}", known.variance[0]);
+    }
 }

@@ -88,8 +88,7 @@ impl ExactLoss {
                 for i in block * ROWS_PER_STREAM..rows.min((block + 1) * ROWS_PER_STREAM) {
                     Source::Normal.draw(&mut stream, &mut x_0);
                     let x_1 = exact.points().row(stream.below(exact.points().rows()));
-                    // As the velocity sees it: a time below 1 may round to 1 in f32.
-                    let time = R::from_f64(stream.uniform().min(1.0 - R::ROUNDOFF));
+                    let time = as_seen::<R>(stream.uniform());
                     let c = exact.path().coefficients(time.to_f64());
                     for (j, x) in x.row_mut(i).iter_mut().enumerate() {
                         *x = R::from_f64(c.alpha * x_1[j] + c.sigma * x_0[j]); // E13
@@ -103,6 +102,11 @@ impl ExactLoss {
         let [excess, loss, floor, residual] = numbers.map(|numbers| Estimate::of(&numbers));
         Ok(Self { excess, loss, floor, residual, draws })
     }
+}
+
+/// A time below 1 as the velocity sees it: it may round to 1 in f32, where the field has no value.
+fn as_seen<R: Real>(t: f64) -> R {
+    R::from_f64(t.min(1.0 - R::ROUNDOFF))
 }
 
 /// |v - u|², |v - dX_t|², V(t, x) and what their sum misses, for each row.
@@ -217,5 +221,35 @@ mod tests {
         assert_eq!(measure(2).draws, 2);
         let few = ExactLoss::measure(&field, &field, 1, &mut Rng::from_seed(6));
         assert!(matches!(few, Err(Error::Setting { name: "draws", .. })));
+    }
+
+    #[test]
+    fn no_time_is_seen_as_1() {
+        let last = 1.0 - f64::EPSILON / 2.0;
+        assert!(as_seen::<f32>(last) < 1.0 && as_seen::<f64>(last) < 1.0);
+        assert!(as_seen::<f32>(last) > 1.0 - 1e-6 && as_seen::<f32>(0.25).to_bits() == 0.25_f32.to_bits());
+    }
+
+    #[test]
+    fn a_draw_is_a_function_of_its_number() {
+        // The mean loss of more than one block beside a plain loop over streams of rows.
+        let field = exact(50);
+        let zero = FnField::new(2, |_t: f64, _x: &[f64], u: &mut [f64]| u.fill(0.0));
+        let draws = ROWS + 200;
+        let found = ExactLoss::measure(&zero, &field, draws, &mut Rng::from_seed(6)).unwrap().loss.mean;
+        let streams = Rng::from_seed(6).fork(Purpose::Metric);
+        let mut sum = 0.0;
+        let mut stream = streams.stream(0);
+        for i in 0..draws {
+            if i.is_multiple_of(ROWS_PER_STREAM) {
+                stream = streams.stream((i / ROWS_PER_STREAM) as u64);
+            }
+            let mut x_0 = [0.0; 2];
+            Source::Normal.draw(&mut stream, &mut x_0);
+            let x_1 = field.points().row(stream.below(50));
+            stream.uniform();
+            sum += x_1.iter().zip(x_0).map(|(a, b)| (a - b).powi(2)).sum::<f64>(); // |dX_t|² of `condot`
+        }
+        assert!((found - sum / draws as f64).abs() < 1e-12 * found, "{found}");
     }
 }

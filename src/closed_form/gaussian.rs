@@ -591,6 +591,8 @@ mod tests {
         ] {
             assert!(matches!(new(&[0.0; 2], &Tensor::from_rows(&bad)), Error::NotPositive { .. }), "{bad:?}");
         }
+        // Of zeros the sides do not differ.
+        assert!(!new(&[0.0; 2], &Tensor::zeros(2, 2)).to_string().contains("(1, 0) is"));
         let one = Tensor::from_rows(&[[1.0]]);
         assert!(matches!(new(&[0.0; 2], &one), Error::Dimension { .. }));
         assert!(matches!(new(&[0.0], &Tensor::zeros(2, 1)), Error::Dimension { .. }));
@@ -599,5 +601,36 @@ mod tests {
         // A difference by rounding is none.
         let rounded = Tensor::from_rows(&[[1.0, 0.3], [0.3 + 1e-16, 1.0]]);
         assert!(GaussianFlow::new(&[0.0; 2], &rounded).is_ok());
+    }
+
+    #[test]
+    fn floor_and_energy_of_any_path_are_those_of_its_velocity() {
+        // In 1-d u = a_t x + b_t, which two points tell. E|u|² and V = E|dX_t|² - E|u|² (E12) by Simpson's rule with 2000
+        // intervals, whose error is below 1e-9 for functions as smooth as these.
+        const BOUND: f64 = 1e-9;
+        const N: u32 = 2000;
+        let (mean, s) = (2.0, 4.0);
+        let flow = GaussianFlow::new(&[mean], &Tensor::from_rows(&[[s]])).unwrap();
+        for scheduler in [Scheduler::CondOt, Scheduler::Cosine, Scheduler::Polynomial { n: 2.0 }] {
+            let path = AffinePath::new(scheduler);
+            let u = flow.velocity(path);
+            let at = |k: u32| {
+                let t = f64::from(k) / f64::from(N);
+                let c = path.coefficients(t);
+                let (place, mut value) = ([[c.alpha * mean], [c.alpha * mean + 1.0]], Tensor::zeros(2, 1));
+                u.eval(&[t; 2], &Tensor::from_rows(&place), &mut value).unwrap();
+                let (centre, slope) = (value.row(0)[0], value.row(1)[0] - value.row(0)[0]);
+                let energy = centre * centre + slope * slope * (c.alpha * c.alpha * s + c.sigma * c.sigma);
+                let moved = c.d_alpha * c.d_alpha * (s + mean * mean) + c.d_sigma * c.d_sigma;
+                [energy, moved - energy]
+            };
+            let [energy, floor] = [0, 1].map(|i| {
+                let inner: f64 =
+                    (1..N).map(|k| if k % 2 == 1 { 4.0 * at(k)[i] } else { 2.0 * at(k)[i] }).sum();
+                (at(0)[i] + inner + at(N)[i]) / (3.0 * f64::from(N))
+            });
+            assert!((flow.path_energy(path) / energy - 1.0).abs() < BOUND, "{scheduler}: {energy}");
+            assert!((flow.loss_floor(path) / floor - 1.0).abs() < BOUND, "{scheduler}: {floor}");
+        }
     }
 }

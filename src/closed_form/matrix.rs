@@ -25,3 +25,18 @@ pub(super) fn transposed(a: &Tensor<f64>) -> Tensor<f64> {
     }
     b
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_and_transposes_are_those_of_a_hand() {
+        let (a, b) = (
+            Tensor::from_rows(&[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
+            Tensor::from_rows(&[[7.0], [-1.0], [0.5]]),
+        );
+        assert_eq!(times(&a, &b), Tensor::from_rows(&[[6.5], [26.0]]));
+        assert_eq!(transposed(&a), Tensor::from_rows(&[[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]));
+    }
+}

@@ -522,4 +522,29 @@ mod tests {
         let flow = new(&[1.0], &one, &[Tensor::from_rows(&[[-1.0]])]);
         assert!(matches!(flow, Err(Error::NotPositive { .. })));
     }
+
+    #[test]
+    fn draws_of_any_dimension_have_the_moments_of_the_mixture() {
+        // Blocks of rows end where a row does, whatever the columns; five standard errors.
+        const N: usize = 30_000;
+        let means = Tensor::from_rows(&[[3.0, 0.0, -1.0], [-1.0, 2.0, 0.0]]);
+        let covariance = Tensor::from_rows(&[[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 0.3]]);
+        let flow = MixtureFlow::new(&[3.0, 1.0], &means, &[covariance.clone(), covariance.clone()]).unwrap();
+        assert_eq!((flow.weights(), flow.components().len()), (&[0.75, 0.25][..], 2));
+        assert_eq!(flow.components()[1].dim(), 3);
+        let x = flow.sample(N, &mut Rng::from_seed(4));
+        let (mean, second) = mean_and_covariance(&x);
+        for i in 0..3 {
+            let exact = |i: usize| 0.75 * means.row(0)[i] + 0.25 * means.row(1)[i];
+            let error = (second.row(i)[i] / N as f64).sqrt();
+            assert!((mean[i] - exact(i)).abs() < 5.0 * error, "{mean:?}");
+            for j in 0..3 {
+                // Between the components 0.75 x 0.25 times the distances of their means.
+                let apart = |i: usize| means.row(0)[i] - means.row(1)[i];
+                let wanted = covariance.row(i)[j] + 0.1875 * apart(i) * apart(j);
+                let error = (2.0 * second.row(i)[i] * second.row(j)[j] / N as f64).sqrt();
+                assert!((second.row(i)[j] - wanted).abs() < 5.0 * error, "{i} {j}: {second:?}");
+            }
+        }
+    }
 }

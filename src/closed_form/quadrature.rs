@@ -90,5 +90,7 @@ mod tests {
     #[test]
     fn what_diverges_is_infinite() {
         assert!(integrate(|x| 1.0 / x) == f64::INFINITY && integrate(|x| 1.0 / (1.0 - x)) == f64::INFINITY);
+        // However much lies away from that end.
+        assert!(integrate(|x| 1.0 / x + 1e3 * x) == f64::INFINITY);
     }
 }

@@ -182,4 +182,20 @@ mod tests {
             assert!((values[0] - 1.0).abs() < BOUND && (values[1] - 3.0).abs() < BOUND);
         }
     }
+
+    #[test]
+    fn what_counts_as_nothing_is_a_share_of_the_matrix() {
+        // As many sweeps for a matrix of size 1e-12 as for one of size 1: powers of 2 change no digit.
+        let a = Tensor::from_rows(&[
+            [2.0, 0.7, -0.3, 0.4],
+            [0.7, 1.5, 0.9, -0.2],
+            [-0.3, 0.9, 1.0, 0.6],
+            [0.4, -0.2, 0.6, 3.0],
+        ]);
+        let scale = 2.0_f64.powi(-40);
+        let small = Tensor::from_vec(a.as_slice().iter().map(|a| a * scale).collect(), 4, 4).unwrap();
+        let (large, small) = (Eigen::of(&a), Eigen::of(&small));
+        let back: Vec<f64> = small.values.iter().map(|l| l / scale).collect();
+        assert_eq!((back, small.vectors), (large.values, large.vectors));
+    }
 }

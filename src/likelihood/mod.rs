@@ -434,4 +434,15 @@ mod tests {
         let error = score(&Tensor::zeros(1, 2), steep).unwrap_err();
         assert!(matches!(error, Error::Overflow { row: 0, value: f64::INFINITY, .. }), "{error}");
     }
+
+    #[test]
+    fn a_field_that_carries_moves_as_without() {
+        let field = Linear { a: [[1.0, 2.0], [-0.5, 0.3]], b: 0.7 };
+        let (x, mut u, mut plain) =
+            (Tensor::<f64>::from_rows(&[[0.4, -1.0]]), Tensor::zeros(1, 2), Tensor::zeros(1, 2));
+        Augmented { field: &field, probes: None }.eval(&[0.5], &x, &mut u).unwrap();
+        field.eval(&[0.5], &x, &mut plain).unwrap();
+        assert_eq!(u, plain);
+        assert!(u.as_slice().iter().all(|u| *u != 0.0));
+    }
 }

@@ -46,7 +46,7 @@ use crate::error::{Error, Result};
 use crate::rng::Stream;
 
 /// The last number before 1.
-const LAST: f64 = 1.0 - f64::EPSILON / 2.0;
+const LAST: f64 = 1.0_f64.next_down();
 
 /// How the times of a batch are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]

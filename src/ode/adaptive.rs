@@ -564,4 +564,53 @@ mod tests {
         assert!(t > 0.0 && t < 1.0 && (stats.nfe, stats.accepted) == (8.0, 1.0), "{t} {stats:?}");
         assert!((run.into_solution().x.row(0)[0] - 2.0 * t).abs() < 1e-15);
     }
+
+    #[test]
+    fn of_rows_that_fail_together_the_first_one_is_named() {
+        // Row 0 ends with its first step, and the last row takes its place: those that have used their two steps are looked at in
+        // another order than they were given in.
+        let field = FnField::new(1, |_t: f64, _x: &[f64], u: &mut [f64]| u[0] = 0.0);
+        for method in METHODS {
+            let solver = Solver::new(method).max_steps(2);
+            let mut run = AdaptiveIntegration::new(&solver, &field, Tensor::zeros(5, 1), 0.0..1.0).unwrap();
+            run.start().unwrap();
+            run.rows.iter_mut().zip([1.0, 0.4, 0.4, 0.4, 0.4]).for_each(|(row, h)| row.h = h);
+            assert!(!run.step().unwrap());
+            assert_eq!(run.rows.iter().map(|row| row.index).collect::<Vec<_>>(), [4, 1, 2, 3]);
+            run.rows.iter_mut().for_each(|row| row.h = 0.4);
+            let error = run.step().unwrap_err();
+            assert!(matches!(error, Error::Steps { row: 1, .. }), "{method}: {error}");
+            assert_eq!(run.done.rows.iter().filter(|row| row.reason == Reason::Steps).count(), 4);
+        }
+    }
+
+    #[test]
+    fn a_run_on_its_way_prints_where_it_is() {
+        let field = FnField::new(1, |_t: f64, _x: &[f64], u: &mut [f64]| u[0] = 2.0);
+        let x = Tensor::zeros(3, 1);
+        let run = AdaptiveIntegration::new(&Solver::dopri5(), &field, x, 0.0..1.0).unwrap();
+        let printed = format!("{run:?}");
+        assert!(printed.contains("ends: 0.0..1.0") && printed.contains("active: 3"), "{printed}");
+    }
+
+    #[test]
+    fn a_curve_through_no_number_is_named_by_its_row() {
+        // In one step from 0 to 1 only a stage of the curve stands between .19 and .21.
+        let field = FnField::new(1, |t: f64, x: &[f64], u: &mut [f64]| {
+            u[0] = if x[0] > 0.5 && (0.19..0.21).contains(&t) { f64::NAN } else { 0.0 }
+        });
+        let solver = Solver::new(Method::Dop853).max_steps(1);
+        let mut x = Tensor::zeros(5, 1);
+        x.row_mut(3)[0] = 1.0;
+        for (intervals, fails) in [(1, false), (4, true)] {
+            let run = AdaptiveIntegration::new(&solver, &field, x.clone(), 0.0..1.0).unwrap();
+            let mut run = run.first_row(10).keep(intervals);
+            run.start().unwrap();
+            run.rows.iter_mut().for_each(|row| row.h = 1.0);
+            match run.step() {
+                Ok(done) => assert!(done && !fails),
+                Err(error) => assert!(fails && matches!(error, Error::Velocity { row: 13, .. }), "{error}"),
+            }
+        }
+    }
 }

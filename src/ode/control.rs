@@ -258,6 +258,7 @@ mod tests {
         let guesses: Vec<f64> =
             [(1.0, 0.5), (1e-6, 1.0), (1.0, 1e-6)].map(|(x, u)| Control::guess(x, u)).into();
         assert_eq!(guesses, [0.02, 1e-6, 1e-6]);
+        assert_eq!(Control::guess(1.0, f64::INFINITY).to_bits(), 1e-6_f64.to_bits());
         // A velocity of 0 that stays so: a thousand times less than the guess, at most a hundred times more.
         assert_eq!(control.start(0.5, 0.0, 0.0).to_bits(), 5e-4_f64.to_bits());
         // k = 5, the larger one of the velocity and its change over the guess: (0.01 / 4)^(1/5).

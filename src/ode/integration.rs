@@ -373,6 +373,7 @@ mod tests {
                     (_, true) => -wanted,
                     (_, false) => wanted,
                 };
+                assert_eq!(run.carry().len(), 2);
                 assert!(run.carry().iter().all(|c| (c - wanted).abs() < BOUND), "{method} {:?}", run.carry());
                 assert_eq!(
                     run.stats(),
@@ -404,6 +405,13 @@ mod tests {
         let x = Tensor::from_rows(&[[f32::MAX]]);
         let mut run = Integration::new(&Solver::euler().steps(1), &field, x, 0.0..1.0).unwrap();
         assert!(matches!(run.step(), Err(Error::Overflow { t: 1.0, row: 0, .. })));
+        // The second column of the fourth row of a block that begins at row 10.
+        let field = FnField::new(2, |_t: f32, _x: &[f32], u: &mut [f32]| u.fill(f32::MAX));
+        let mut x = Tensor::zeros(5, 2);
+        x.row_mut(3)[1] = f32::MAX;
+        let run = Integration::new(&Solver::euler().steps(1), &field, x, 0.0..1.0).unwrap();
+        let error = run.first_row(10).step().unwrap_err();
+        assert!(matches!(error, Error::Overflow { t: 1.0, row: 13, .. }), "{error}");
     }
 
     #[test]
@@ -414,5 +422,15 @@ mod tests {
         assert!(run.step().unwrap());
         assert!(run.step().unwrap());
         assert_eq!((run.x().row(0), run.stats().nfe), (&[1.0][..], 2));
+    }
+
+    #[test]
+    fn a_run_on_its_way_prints_where_it_is() {
+        let field = FnField::new(1, |_t: f64, _x: &[f64], u: &mut [f64]| u[0] = 1.0);
+        let mut run =
+            Integration::new(&Solver::euler().steps(2), &field, Tensor::zeros(1, 1), 0.0..1.0).unwrap();
+        run.step().unwrap();
+        let printed = format!("{run:?}");
+        assert!(printed.contains("t: 0.5") && printed.contains("ends: 0.0..1.0"), "{printed}");
     }
 }

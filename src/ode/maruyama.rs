@@ -195,6 +195,19 @@ mod tests {
         let x = start(300);
         let walked = walk(17, 0).solve(&fall(), &|_| 0.0, &x, 0.0..1.0).unwrap();
         assert_eq!(walked, Solver::euler().steps(17).solve(&fall(), &x, 0.0..1.0).unwrap().x);
+        let back = walk(17, 0).solve(&fall(), &|_| 0.0, &x, 1.0..0.25).unwrap();
+        assert_eq!(back, Solver::euler().steps(17).solve(&fall(), &x, 1.0..0.25).unwrap().x);
+    }
+
+    #[test]
+    fn a_step_adds_the_numbers_of_the_rows_stream() {
+        // E30: x + b sqrt(h) z, z from the stream of the row's number.
+        let still = FnField::new(2, |_t: f64, _x: &[f64], u: &mut [f64]| u.fill(0.0));
+        let end = walk(1, 5).solve(&still, &|_| 3.0, &Tensor::zeros(300, 2), 0.0..0.25).unwrap();
+        for i in [0, 1, 299] {
+            let mut stream = streams().stream(5 + i as u64);
+            assert_eq!(end.row(i), [1.5 * stream.normal(), 1.5 * stream.normal()]);
+        }
     }
 
     #[test]
@@ -239,7 +252,9 @@ mod tests {
         let x = start(3);
         let end = |x: &Tensor<f64>, t, steps| walk(steps, 0).solve(&fall(), &|_| 1.0, x, t);
         assert!(end(&x, 0.0..1.0, 0).is_err());
-        assert!(end(&x, 0.0..f64::NAN, 1).is_err());
+        for t in [0.0..f64::NAN, f64::NEG_INFINITY..1.0] {
+            assert!(matches!(end(&x, t, 1), Err(Error::Setting { name: "t", .. })));
+        }
         assert!(end(&Tensor::zeros(1, 3), 0.0..1.0, 1).is_err());
         for intervals in [0, 3, 8] {
             let course = walk(4, 0).trajectory(&fall(), &|_| 1.0, &x, 0.0..1.0, intervals);
@@ -249,6 +264,14 @@ mod tests {
             FnField::new(2, |t: f64, _x: &[f64], u: &mut [f64]| u.fill(if t > 0.4 { f64::NAN } else { 0.0 }));
         let error = walk(2, 0).solve(&wild, &|_| 1.0, &x, 0.0..1.0).unwrap_err();
         assert!(matches!(error, Error::Velocity { row: 0, .. }), "{error}");
+        // Deep in a later block of rows.
+        let hole = FnField::new(2, |_t: f64, x: &[f64], u: &mut [f64]| {
+            u.fill(if x[0] > 8.0 { f64::NAN } else { 0.0 })
+        });
+        let mut far = start(300);
+        far.row_mut(270)[0] = 9.0;
+        let error = walk(2, 0).solve(&hole, &|_| 0.0, &far, 0.0..1.0).unwrap_err();
+        assert!(matches!(error, Error::Velocity { row: 270, .. }), "{error}");
         assert_eq!(end(&Tensor::zeros(0, 2), 0.0..1.0, 1).unwrap().rows(), 0);
     }
 }

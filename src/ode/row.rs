@@ -138,6 +138,10 @@ mod tests {
         for c in [0.0, 0.2, 8.0 / 9.0, 0.980_025_540_904_509_7, 1.0] {
             assert!((0.1..=0.3).contains(&row.time(c)), "{c} {}", row.time(c));
         }
+        // Rounding keeps t + h from the end: the last stage stands at the end itself.
+        (row.t, row.h) = (-1.0, 1.0);
+        row.aim(1e-17);
+        assert_eq!((row.t + row.h, row.time(1.0).to_bits()), (0.0, 1e-17_f64.to_bits()));
         (row.t, row.h) = (1.0, -0.1);
         row.aim(0.895); // 5 % more than a step: two steps
         assert_eq!((row.last, row.t_new), (false, 0.9));

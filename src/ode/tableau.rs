@@ -487,4 +487,73 @@ mod tests {
         assert_eq!((0..13).filter(used).collect::<Vec<_>>(), [0, 5, 6, 7, 8, 9, 10, 11, 12]);
         assert!(!DOPRI5.counts(1) && [0, 2, 3, 4, 5, 6].iter().all(|&i| DOPRI5.counts(i)));
     }
+
+    /// Heun's method with Euler's beside it and a stage more, at which the next step begins and which its estimate leaves out.
+    const SMALL: Tableau = Tableau {
+        c: &[0.0, 1.0, 1.0],
+        a: &[&[], &[1.0], &[0.5, 0.5]],
+        b: &[0.5, 0.5, 0.0],
+        pair: Some(Pair { error: &[-0.5, 0.5, 0.0], coarse: None, order: 1, curve: FLAT }),
+    };
+
+    /// The cubic of Hermite.
+    const FLAT: Curve = Curve { c: &[], a: &[], d: &[&[0.0, 0.0, 0.0]] };
+
+    #[test]
+    fn a_stage_counts_in_the_step_in_an_estimate_or_in_the_next_step() {
+        assert!((0..3).all(|i| SMALL.counts(i)));
+        let alone = Tableau { b: &[1.0, 0.0, 0.0], ..SMALL };
+        assert!(alone.counts(1), "in the estimate");
+        let pair = Pair { error: &[0.0; 3], coarse: Some(&[-0.5, 0.5, 0.0]), ..SMALL.pair.unwrap() };
+        assert!(Tableau { pair: Some(pair), ..alone }.counts(1), "in the other estimate");
+        assert!(!Tableau { pair: Some(Pair { coarse: None, ..pair }), ..alone }.counts(1), "in none");
+    }
+
+    #[test]
+    fn the_next_step_begins_at_a_last_stage_that_stands_where_the_step_ends() {
+        assert!(SMALL.fsal());
+        assert!(!Tableau { c: &[0.0, 1.0, 0.5], ..SMALL }.fsal(), "it stands elsewhere in time");
+        assert!(!Tableau { b: &[0.5, 0.5, 0.1], ..SMALL }.fsal(), "it counts in the step");
+        assert!(
+            !Tableau { a: &[&[], &[1.0], &[0.4, 0.5]], ..SMALL }.fsal(),
+            "it stands elsewhere, by its first weight"
+        );
+        assert!(
+            !Tableau { a: &[&[], &[1.0], &[0.5, 0.4]], ..SMALL }.fsal(),
+            "it stands elsewhere, by its last weight"
+        );
+    }
+
+    #[test]
+    fn a_tableau_with_a_slip_is_refused() {
+        let pair = SMALL.pair.unwrap();
+        let with = |pair: Pair| Tableau { pair: Some(pair), ..SMALL };
+        let curve = |curve: Curve| with(Pair { curve, ..pair });
+        let slips = [
+            ("a stage too many", Tableau { b: &[0.5, 0.5], ..SMALL }),
+            ("the sum of b", Tableau { b: &[0.5, 0.4, 0.0], ..SMALL }),
+            ("the sum of a row", Tableau { a: &[&[], &[0.9], &[0.5, 0.5]], ..SMALL }),
+            (
+                "a stage outside the step",
+                Tableau { c: &[0.0, -1.0, 1.0], a: &[&[], &[-1.0], &[0.5, 0.5]], ..SMALL },
+            ),
+            (
+                "a stage beyond the step",
+                Tableau { c: &[0.0, 1.5, 1.0], a: &[&[], &[1.5], &[0.5, 0.5]], ..SMALL },
+            ),
+            ("the length of a row", Tableau { a: &[&[], &[1.0, 0.0], &[0.5, 0.5]], ..SMALL }),
+            ("the number of c", Tableau { c: &[0.0, 1.0], ..SMALL }),
+            ("the sum of an estimate", with(Pair { error: &[-0.5, 0.4, 0.0], ..pair })),
+            ("the length of an estimate", with(Pair { error: &[-0.5, 0.5], ..pair })),
+            ("the sum of the other estimate", with(Pair { coarse: Some(&[0.1, 0.0, 0.0]), ..pair })),
+            ("the first row of a curve", curve(Curve { d: &[&[0.1, 0.0, 0.0], &[0.0; 3]], ..FLAT })),
+            ("the last row of a curve", curve(Curve { d: &[&[0.0; 3], &[0.1, 0.0, 0.0]], ..FLAT })),
+            ("a stage of the curve", curve(Curve { c: &[0.5], a: &[&[0.5, 0.1, 0.0]], d: &[] })),
+            ("the last stage", Tableau { a: &[&[], &[1.0], &[0.4, 0.6]], ..SMALL }),
+        ];
+        SMALL.checked();
+        for (what, slip) in slips {
+            assert!(std::panic::catch_unwind(|| slip.checked()).is_err(), "{what}");
+        }
+    }
 }

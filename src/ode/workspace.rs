@@ -214,6 +214,8 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
         assert!(Workspace::new(&Solver::dopri5().steps(3), &field, 3, 0.0..1.0).is_err());
+        let printed = format!("{:?}", Workspace::new(&Solver::dopri5(), &field, 3, 0.0..1.0).unwrap());
+        assert!(printed.contains("rows: 3, d: 2"), "{printed}");
         let mut none = Workspace::new(&Solver::euler(), &field, 0, 0.0..1.0).unwrap();
         assert_eq!(none.solve(&mut Tensor::zeros(0, 2)).unwrap(), Stats::default());
     }

@@ -93,7 +93,8 @@ impl Transform for Rescheduled {
         } else {
             to.d_sigma / to.sigma - speed * from.d_sigma / from.sigma
         };
-        if !speed.is_finite() || !growth.is_finite() {
+        // The speed is a factor of it.
+        if !growth.is_finite() {
             return Err(Error::Setting {
                 name: "scheduler",
                 value: format!("{} in place of {}, at t = {r}", self.to, self.from),
@@ -247,6 +248,78 @@ mod tests {
                 assert!((found - wanted).abs() < NEAR, "{scheduler} at {t}: {found} {wanted}");
             }
         }
+    }
+
+    #[test]
+    fn a_target_becomes_a_velocity_up_to_the_ends() {
+        for scheduler in [Scheduler::CondOt, Scheduler::Cosine] {
+            let target = FnField::new(1, move |t: f64, x: &[f64], u: &mut [f64]| {
+                let c = scheduler.coefficients(t);
+                u[0] = 0.49 * c.alpha * x[0] / (0.49 * c.alpha.powi(2) + c.sigma.powi(2));
+            });
+            let field = Transformed::new(&target, Predicted { prediction: Prediction::Target, scheduler });
+            for t in [0.0, 1e-4, 0.3, 0.9, 1.0 - 1e-4, 1.0 - 1e-9, 1.0] {
+                let mut out = Tensor::zeros(1, 1);
+                field.eval(&[t], &Tensor::from_rows(&[[1.0]]), &mut out).unwrap();
+                let (found, wanted) = (out.row(0)[0], gaussian(scheduler, t));
+                assert!((found - wanted).abs() < NEAR, "{scheduler} at {t}: {found} {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_divides_by_nothing_is_read_at_a_small_distance() {
+        // An error of what is predicted counts 1 / sigma times near the target, 1 / alpha times near the source: at most so often.
+        let terms = |prediction, t| Predicted { prediction, scheduler: Scheduler::CondOt }.terms(t).unwrap();
+        for t in [1.0 - 0.5 * END, 1.0 - 1e-9, 1.0] {
+            assert_eq!(terms(Prediction::Target, t), terms(Prediction::Target, 1.0 - END));
+        }
+        for t in [0.5 * END, 1e-9, 0.0] {
+            assert_eq!(terms(Prediction::Noise, t), terms(Prediction::Noise, END));
+        }
+    }
+
+    #[test]
+    fn before_the_signal_of_the_trained_path_there_is_only_its_source() {
+        // `vp` starts with alpha = 0.0066: a place with less signal is one of X_0 alone, which only shrinks.
+        for r in [0.0, 1e-3] {
+            let (to, from) = (Scheduler::CondOt.coefficients(r), Scheduler::VP.coefficients(0.0));
+            assert!(to.alpha / to.sigma < from.alpha / from.sigma);
+            let terms = Rescheduled { from: Scheduler::VP, to: Scheduler::CondOt }.terms(r).unwrap();
+            assert!((terms.of_x + 1.0 / (1.0 - r)).abs() < 1e-15, "{terms:?}");
+            assert_eq!((terms.of_field.to_bits(), terms.t.to_bits()), (0, 0), "{terms:?}");
+            assert!((terms.of_place * to.sigma - from.sigma).abs() < 1e-15, "{terms:?}");
+        }
+    }
+
+    #[test]
+    fn noise_brings_half_its_square_times_the_score() {
+        // E30: u + b²/2 score with score = -x / variance of a Gaussian.
+        for scheduler in [Scheduler::CondOt, Scheduler::Cosine, Scheduler::LinearVp] {
+            let u =
+                FnField::new(1, move |t: f64, x: &[f64], u: &mut [f64]| u[0] = x[0] * gaussian(scheduler, t));
+            let diffused = Diffused { scheduler, beta: 1.5 };
+            for t in [0.2, 0.5, 0.8] {
+                let c = scheduler.coefficients(t);
+                let variance = 0.49 * c.alpha.powi(2) + c.sigma.powi(2);
+                let mut out = Tensor::zeros(1, 1);
+                Transformed::new(&u, diffused).eval(&[t], &Tensor::from_rows(&[[2.0]]), &mut out).unwrap();
+                let wanted = 2.0 * (gaussian(scheduler, t) - 0.5 * diffused.noise(t).powi(2) / variance);
+                assert!((out.row(0)[0] - wanted).abs() < 1e-12, "{scheduler} at {t}: {wanted}");
+            }
+        }
+        // A source of another width: beta is the noise there too.
+        let wide = Diffused { scheduler: Scheduler::Ve { sigma_max: 5.0 }, beta: 2.0 };
+        assert!((wide.noise(0.0) - 2.0).abs() < 1e-15 && (wide.noise(0.5) - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn what_a_likelihood_adds_is_scaled_by_the_path() {
+        // E31: k_t = (alpha' sigma - alpha sigma') sigma / alpha: (1 - t) / t, and pi/2 cot(pi t / 2) for the cosine.
+        let of = |scheduler, t| Steered { scheduler }.terms(t).unwrap().of_field;
+        assert!((of(Scheduler::CondOt, 0.25) - 3.0).abs() < 1e-14);
+        let angle = std::f64::consts::FRAC_PI_2 * 0.25;
+        assert!((of(Scheduler::Cosine, 0.25) - std::f64::consts::FRAC_PI_2 / angle.tan()).abs() < 1e-14);
     }
 
     #[test]

@@ -246,4 +246,28 @@ mod tests {
         }
         assert!("x1".parse::<Prediction>().is_err());
     }
+
+    #[test]
+    fn scores_are_those_of_a_gaussian() {
+        // Target N(m, s²) in 1-d: of N(alpha m, alpha² s² + sigma²), from what each prediction is there on average.
+        let (m, s) = (0.8, 0.6);
+        for scheduler in [Scheduler::CondOt, Scheduler::Cosine, Scheduler::LinearVp] {
+            for t in [0.2, 0.5, 0.9] {
+                let c = scheduler.coefficients(t);
+                let (x, variance) = (1.7, (c.alpha * s).powi(2) + c.sigma.powi(2));
+                let off = (x - c.alpha * m) / variance;
+                let (target, noise) = (m + c.alpha * s * s * off, c.sigma * off);
+                let velocity = c.d_alpha * target + c.d_sigma * noise;
+                for (prediction, y) in [
+                    (Prediction::Target, target),
+                    (Prediction::Noise, noise),
+                    (Prediction::Velocity, velocity),
+                ] {
+                    let found = prediction.score(c).unwrap().at(x, y);
+                    assert!((found + off).abs() < 1e-13, "{scheduler}, {prediction} at {t}: {found} {off}");
+                }
+            }
+        }
+        assert!(Prediction::Noise.score(Scheduler::CondOt.coefficients(1.0)).is_err());
+    }
 }
