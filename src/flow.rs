@@ -584,10 +584,10 @@ impl Flow {
     ) -> Result<Trajectory<R>> {
         let z_0 = self.source_to_model(&x_0.cast())?;
         self.check_given(z_0.rows())?;
-        let Trajectory { t, x, stats } =
+        let Trajectory { t, x, rows, stats } =
             self.with_field(&self.velocity, |field| solver.trajectory(field, &z_0, 0.0..1.0, intervals))?;
         let x = x.iter().map(|x| self.standardize.to_data(x)).collect::<Result<_>>()?;
-        Ok(Trajectory { t, x, stats })
+        Ok(Trajectory { t, x, rows, stats })
     }
 
     fn draw_source(&self, rows: Range<usize>, streams: Streams) -> Result<Tensor<f32>> {

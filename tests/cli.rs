@@ -320,7 +320,7 @@ fn the_help_names_the_defaults_of_the_solver() {
         assert!(help.contains(&format!("fixed steps [default: {steps}]")), "{method}: {help}");
     }
     for words in [
-        "[default: midpoint]",
+        "[default: midpoint; dopri5 for a network of target or noise",
         "where the number is 0 [default: 1e-5]",
         "row [default: 10000]",
         "number [default: 1e-5]",

@@ -11,6 +11,8 @@ use pushforward::path::{Prediction, Width};
 use pushforward::rng::Purpose;
 use pushforward::{AffinePath, Coupling, Divergence, Flow, Mlp, Rng, Scheduler, Solver, Tensor, Trainer};
 
+use crate::program::{json, succeeds};
+
 fn trained(path: AffinePath, steps: u64) -> Flow {
     let mut rng = Rng::from_seed(4);
     let x_1: Tensor = toy::moons(1000, &mut rng);
@@ -169,4 +171,26 @@ fn the_program_knows_them() {
         run(&["score", "b.pf", "a.csv", "--scheduler", "cosine", "-o", "s.csv"]),
         (Some(0), String::new())
     );
+}
+
+#[test]
+fn a_steep_flow_is_solved_with_chosen_steps_unless_others_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (predict, fixed) in [("velocity", true), ("target", false), ("noise", false)] {
+        let model = format!("{predict}.pf");
+        let train = ["train", "toy:moons:200", "-o", &model, "--steps", "100", "--hidden", "16"];
+        succeeds(folder, &[&train[..], &["--predict", predict][..]].concat());
+        let nfe = |command: &[&str]| json(folder, command)["nfe"].as_f64().unwrap();
+        let found = [
+            nfe(&["score", &model, "toy:moons:20"]),
+            nfe(&["sample", &model, "-n", "20", "-o", "samples.npy"]),
+            nfe(&["encode", &model, "toy:moons:20", "-o", "encoded.npy"]),
+        ];
+        for nfe in found {
+            assert_eq!((nfe - 200.0).abs() < 1e-9, fixed, "{predict}: {found:?}");
+        }
+        let said = nfe(&["score", &model, "toy:moons:20", "--steps", "30"]);
+        assert!((said - 60.0).abs() < 1e-9, "{said}");
+    }
 }

@@ -167,7 +167,7 @@ type Check<'a> = Box<dyn Fn(Precision) -> Result<Finding> + 'a>;
 
 /// A statement about an equation, and the computation that could refute it.
 pub struct Claim<'a> {
-    /// The number of the equation, `E18`; a second claim about it has a word more, `E18.density`.
+    /// The number of the equation, `E18`; a second claim about it has a word more, `E18.floor`.
     pub id: &'static str,
     /// The formula.
     pub equation: &'static str,
@@ -222,7 +222,7 @@ impl<'a> Claim<'a> {
         self.check.is_some()
     }
 
-    /// Whether it is this claim, `E18.density`, or one about this equation, `E18`.
+    /// Whether it is this claim, `E18.floor`, or one about this equation, `E18`.
     #[must_use]
     pub fn is_about(&self, id: &str) -> bool {
         self.id == id || self.id.split_once('.').is_some_and(|(equation, _)| equation == id)

@@ -26,6 +26,8 @@
 //! The axes along which the target varies by less than a hundredth of the source count as if it were a hundredth: A_t would be as
 //! stiff there as the data are thin. Another coupling than `independent` has another Gaussian model; this one is then a start like any other.
 //!
+//! More than 500 lines, with the tests of its moments, of its scales and of what a file may hold.
+//!
 //! # Source
 //! E29; sbi-dev/sbi has the diagonal case.
 

@@ -75,6 +75,7 @@ impl Flow {
         Ok(Trajectory {
             t: (0..=intervals).map(|k| f64::from(k) / f64::from(intervals)).collect(),
             x: course.iter().map(|x| self.standardize().to_data(x)).collect::<Result<_>>()?,
+            rows: vec![row; x_0.rows()],
             stats: Stats { rows: x_0.rows() as u64, ..Stats::of(&[row]) },
         })
     }

@@ -1,7 +1,7 @@
 //! What to choose: the defaults, what speaks for something else, and what it is worth where that was measured.
 //!
 //! The defaults are meant for tables: path `condot`, independent pairs, the velocity predicted, a baseline where it helps, times uniform, as many steps as the rows
-//! held out ask for ([`Trainer::auto`], `--steps auto`); the program samples by `midpoint` with 100 steps. Change one thing at a time and
+//! held out ask for ([`Trainer::auto`], `--steps auto`); the program samples by `midpoint` with 100 steps, and by `dopri5` where the network says the target or the noise. Change one thing at a time and
 //! look at [`evaluating`](super::evaluating).
 //!
 //! # How long to train

@@ -33,7 +33,7 @@ mod summary;
 use crate::error::Result;
 use crate::field::{DifferentiableField, Probes, VectorField, Worker};
 use crate::kernel::Real;
-use crate::ode::{Solver, Stats};
+use crate::ode::{RowStats, Solver, Stats};
 use crate::rng::{Purpose, Rng, Streams};
 use crate::source::Source;
 use crate::tensor::Tensor;
@@ -49,7 +49,9 @@ pub struct Scores {
     /// The standard error of each of them, in nats, where the divergence was estimated by two probes or more. It is that of
     /// the row's own estimate; [`Scores::standard_error`] is that of the mean over rows.
     pub standard_error: Option<Vec<f64>>,
-    /// What the solver took.
+    /// What the solver took for each row, and why it stopped.
+    pub rows: Vec<RowStats>,
+    /// What it took on average.
     pub stats: Stats,
 }
 
@@ -59,7 +61,8 @@ pub struct Scores {
 /// `rng` is for divergences that are estimated; the exact one draws nothing.
 ///
 /// # Errors
-/// [`Error::NotFinite`](crate::Error::NotFinite) if x_1 holds NaN or infinity or the divergence becomes one,
+/// [`Error::NotFinite`](crate::Error::NotFinite) if x_1 holds NaN or infinity, [`Error::Overflow`](crate::Error::Overflow) if x or the
+/// divergence becomes one on the way,
 /// [`Error::Dimension`](crate::Error::Dimension) if x_1 has not the columns of the field,
 /// [`Error::Setting`](crate::Error::Setting) for settings that do not fit the solver, a number of probes out of range, or a source
 /// without a density,
@@ -139,12 +142,12 @@ where
     let (carry, stats) = (&back.carry, back.stats);
     let Some(Probes { count, .. }) = probes else {
         let log_density = log_p_0.zip(carry).map(|(log_p, carry)| log_p + carry).collect();
-        return Ok(Scores { log_density, standard_error: None, stats });
+        return Ok(Scores { log_density, standard_error: None, rows: back.rows, stats });
     };
     let estimates = || carry.chunks(count).map(mean_and_error);
     let log_density = log_p_0.zip(estimates()).map(|(log_p, (mean, _))| log_p + mean).collect();
     let standard_error = (count > 1).then(|| estimates().map(|(_, error)| error).collect());
-    Ok(Scores { log_density, standard_error, stats })
+    Ok(Scores { log_density, standard_error, rows: back.rows, stats })
 }
 
 /// The mean of independent numbers and its standard error; NaN for that of one number.
@@ -409,8 +412,12 @@ mod tests {
 
     #[test]
     fn scores_sum_up() {
-        let scores =
-            Scores { log_density: vec![-1.0, -2.0, -6.0], standard_error: None, stats: Stats::default() };
+        let scores = Scores {
+            log_density: vec![-1.0, -2.0, -6.0],
+            standard_error: None,
+            rows: vec![],
+            stats: Stats::default(),
+        };
         assert!((scores.mean() - -3.0).abs() < 1e-15);
         assert!((scores.standard_error() - (14.0_f64 / 2.0 / 3.0).sqrt()).abs() < 1e-15);
         assert!((scores.bits_per_dim(2) - 1.5 / LN_2).abs() < 1e-15);

@@ -98,7 +98,8 @@ mod tests {
         // Far from 0, where a sum of squares would keep no digit; roundings of 300 additions.
         const BOUND: f64 = 1e-13;
         let all: Vec<f64> = (0..301).map(|i| -1e6 + (f64::from(i) * 0.7).sin() + f64::from(i)).collect();
-        let whole = Scores { log_density: all.clone(), standard_error: None, stats: Stats::default() };
+        let whole =
+            Scores { log_density: all.clone(), standard_error: None, rows: vec![], stats: Stats::default() };
         for part in [1, 2, 100, 300, 301] {
             let mut summary = Summary::default();
             all.chunks(part).for_each(|part| summary.add(part));

@@ -180,7 +180,7 @@ impl<'a, R: Real> AdaptiveIntegration<'a, R> {
     ///
     /// # Errors
     /// [`Error::Steps`] if a row has used `max_steps`, [`Error::StepSize`] if no step of a row is short enough, and if
-    /// that is because the field answers NaN or infinity, [`Error::Velocity`], or [`Error::NotFinite`] for its carry or
+    /// that is because the field answers NaN or infinity, [`Error::Velocity`], or [`Error::Overflow`] for its carry or
     /// the new x. If several rows fail in the same step, the error is that of the first one. A row that failed stands
     /// where it has come to, its [`RowStats::reason`] tells why, and further steps are those of the others. What the
     /// field itself reports; all rows are then where they were.

@@ -117,7 +117,7 @@ impl<'a, R: Real> Integration<'a, R> {
     /// Makes one step; whether t_1 is reached. At t_1 it does nothing.
     ///
     /// # Errors
-    /// [`Error::Velocity`] if the field answers NaN or infinity, [`Error::NotFinite`] if its carry or the
+    /// [`Error::Velocity`] if the field answers NaN or infinity, [`Error::Overflow`] if its carry or the
     /// new x does, and what the field itself reports. The rows are then those before the step.
     pub fn step(&mut self) -> Result<bool> {
         if self.done == self.steps {

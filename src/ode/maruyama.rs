@@ -18,6 +18,7 @@ use crate::kernel::Real;
 use crate::rng::{Stream, Streams};
 use crate::tensor::Tensor;
 
+use super::integration::wild_x;
 use super::solve::{blocks, check_intervals, fill, space, time};
 
 /// An equation with noise on the way, d X = f(t, X) dt + b_t dW, as data but for f and b. // E30
@@ -51,7 +52,8 @@ impl EulerMaruyama {
     ///
     /// # Errors
     /// [`Error::Setting`] for no steps or an end that is not finite, [`Error::Dimension`] if x has not the columns of the field,
-    /// [`Error::NotFinite`] if x holds NaN or infinity, [`Error::Velocity`] if the field answers so, and what the field reports.
+    /// [`Error::NotFinite`] if x holds NaN or infinity, [`Error::Velocity`] if the field answers so, [`Error::Overflow`] if x has become
+    /// one at the end, and what the field reports. Rows are counted in x.
     pub fn solve<R: Real, F: VectorField<R> + ?Sized>(
         self,
         field: &F,
@@ -103,8 +105,10 @@ impl EulerMaruyama {
                     kept.push(x.clone());
                 }
             }
-            x.check_finite("x on its way along the flow", "take smaller steps or less noise")?;
-            Ok(kept)
+            match x.as_slice().iter().position(|x| !x.is_finite()) {
+                None => Ok(kept),
+                Some(at) => Err(wild_x(t.end, first + at / x.cols(), x.as_slice()[at].to_f64())),
+            }
         })?;
         for (k, x) in course.iter_mut().enumerate() {
             fill(x, blocks.iter().map(|kept| &kept[k]));
@@ -272,6 +276,11 @@ mod tests {
         far.row_mut(270)[0] = 9.0;
         let error = walk(2, 0).solve(&hole, &|_| 0.0, &far, 0.0..1.0).unwrap_err();
         assert!(matches!(error, Error::Velocity { row: 270, .. }), "{error}");
+        let fast = FnField::new(2, |_t: f64, x: &[f64], u: &mut [f64]| {
+            u.fill(if x[0] > 8.0 { f64::MAX } else { 0.0 })
+        });
+        let error = walk(2, 0).solve(&fast, &|_| 0.0, &far, 0.0..4.0).unwrap_err();
+        assert!(matches!(error, Error::Overflow { t: 4.0, row: 270, .. }), "{error}");
         assert_eq!(end(&Tensor::zeros(0, 2), 0.0..1.0, 1).unwrap().rows(), 0);
     }
 }

@@ -32,7 +32,7 @@ pub enum Reason {
     /// [`Error::StepSize`](crate::Error::StepSize).
     StepSize,
     /// However short the step, the field answers NaN or infinity: [`Error::Velocity`](crate::Error::Velocity) or
-    /// [`Error::NotFinite`](crate::Error::NotFinite).
+    /// [`Error::Overflow`](crate::Error::Overflow).
     NotFinite,
 }
 
@@ -117,6 +117,8 @@ pub struct Trajectory<R: Real = f32> {
     pub t: Vec<f64>,
     /// The rows at each of these times, K + 1 matrices [B, d].
     pub x: Vec<Tensor<R>>,
-    /// What the rows took on average.
+    /// What each row took, length B.
+    pub rows: Vec<RowStats>,
+    /// What they took on average.
     pub stats: Stats,
 }

@@ -124,6 +124,7 @@ impl Solver {
             t: (0..=intervals).map(|k| time(&t, f64::from(k) / f64::from(intervals))).collect(),
             x: course,
             stats: blocks.iter().map(|(_, rows)| Stats::of(rows)).fold(Stats::default(), Stats::merge),
+            rows: blocks.into_iter().flat_map(|(_, rows)| rows).collect(),
         })
     }
 }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use self::drawing::svg;
 use self::mathml::{escape, mathml};
-use super::claim::{Claim, Outcome, Verdict};
+use super::claim::{Claim, Finding, Outcome, Verdict};
 use crate::error::Result;
 
 const STYLE: &str = "
@@ -106,9 +106,8 @@ fn write_claim(out: &mut String, claim: &Claim<'_>, outcome: &Outcome) -> Result
             outcome.real,
             escape(&finding.from)
         );
-        if let Some(chart) = &finding.chart {
-            let _ = writeln!(out, "<figure>{}</figure>", svg(chart)?);
-        }
+        let picture = finding.chart.as_ref().map_or_else(|| Ok(scale(finding)), svg)?;
+        let _ = writeln!(out, "<figure>{picture}</figure>");
     }
     if let Some(error) = &outcome.error {
         let class = class(outcome.verdict);
@@ -119,6 +118,27 @@ fn write_claim(out: &mut String, claim: &Claim<'_>, outcome: &Outcome) -> Result
     }
     *out += "</article>\n";
     Ok(())
+}
+
+/// What was measured as a point on a scale of powers of ten, where what the bound allows ends at three quarters of it.
+fn scale(finding: &Finding) -> String {
+    /// Powers of ten below and above the bound.
+    const DECADES: [f64; 2] = [12.0, 4.0];
+    const WIDTH: f64 = 480.0;
+    let of_bound = (finding.measured / finding.bound).abs().log10();
+    let place = |decades: f64| WIDTH * (decades + DECADES[0]) / (DECADES[0] + DECADES[1]);
+    // 0 of anything is at the left end, as NaN, which is within no bound, is at the right one.
+    let at = if of_bound.is_nan() { DECADES[1] } else { of_bound.clamp(-DECADES[0], DECADES[1]) };
+    let (bound, at) = (place(0.0), place(at).clamp(6.0, WIDTH - 6.0));
+    format!(
+        "<svg width=\"{WIDTH}\" height=\"40\" role=\"img\" aria-label=\"measured beside the bound, in powers of ten\">\
+         <rect x=\"0\" y=\"20\" width=\"{bound}\" height=\"12\" fill=\"#bcd9ee\"/>\
+         <rect x=\"{bound}\" y=\"20\" width=\"{}\" height=\"12\" fill=\"#f2cfa5\"/>\
+         <line x1=\"{bound}\" y1=\"15\" x2=\"{bound}\" y2=\"37\" stroke=\"#333\" stroke-width=\"2\"/>\
+         <text x=\"{bound}\" y=\"11\" font-size=\"11\" text-anchor=\"middle\" fill=\"#333\">bound</text>\
+         <circle cx=\"{at:.1}\" cy=\"26\" r=\"6\" fill=\"#0072b2\"/></svg>",
+        WIDTH - bound
+    )
 }
 
 fn numbers(outcome: &Outcome) -> String {
@@ -143,7 +163,7 @@ fn class(verdict: Verdict) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::claim::{Finding, Place, Precision};
+    use super::super::claim::{Place, Precision};
     use super::*;
 
     #[test]
@@ -162,6 +182,16 @@ mod tests {
             "1 claims hold, 1 fail",
         ] {
             assert!(html.contains(words), "{words}: {html}");
+        }
+        // What is within its bound stands left of it, what is not right of it.
+        let places: Vec<f64> = html
+            .split("<circle cx=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap().parse().unwrap())
+            .collect();
+        assert!(places.len() == 2 && places[0] < 360.0 && places[1] > 360.0, "{places:?}");
+        for measured in [0.0, f64::INFINITY, f64::NAN] {
+            assert!(scale(&Finding::new(measured, 1.0, "")).contains("<circle cx=\""));
         }
         for asking in ["<script", "http:", "https:", "src=", "@import", "url("] {
             assert!(!html.contains(asking), "{asking}");

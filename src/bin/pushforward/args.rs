@@ -17,7 +17,7 @@ use pushforward::nn::{Adam, LrSchedule, TimeEmbedding};
 use pushforward::objective::{TimeSampling, TimeWeight};
 use pushforward::ode::{Method, Tolerance};
 use pushforward::path::{Prediction, Width};
-use pushforward::{Coupling, Divergence, Scheduler, Simd, SimdLevel, Solver};
+use pushforward::{Coupling, Divergence, Flow, Scheduler, Simd, SimdLevel, Solver};
 
 use crate::input::Data;
 use crate::manual::{CompletionsArgs, ManArgs};
@@ -402,14 +402,15 @@ classifier's accuracy is 1/2 then.";
 #[command(next_help_heading = "Solver of the ODE")]
 pub(crate) struct SolverArgs {
     /// With fixed steps: euler, midpoint, heun or rk4; choosing its steps for each row: dopri5, tsit5, bosh3 or dop853
-    /// [default: midpoint]
+    /// [default: midpoint; dopri5 for a network of target or noise, whose flow is steep near an end]
     #[arg(long, value_name = "WORD")]
     solver: Option<Method>,
     /// Number of fixed steps [default: 100]
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroU32>,
     /// Error that a chosen step may make, as a share of the standardised number [default: 1e-5]; here and for `--atol` one
-    /// for all columns or, with commas, one for each and perhaps one more for the log-density
+    /// for all columns or, with commas, one for each that the network sees (a category is as many as it has words, a constant none) and
+    /// perhaps one more for the log-density
     #[arg(long, value_name = "SHARE,...", allow_negative_numbers = true)]
     rtol: Option<Tolerance>,
     /// Error that a chosen step may make where the number is 0 [default: 1e-5]
@@ -464,7 +465,8 @@ program keeps it; without it `dim`, `hidden`, `activation` and `time_embedding` 
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AuditArgs {
-    /// A file that `train` wrote: its own network is audited [default: the crate is]
+    /// A file that `train` wrote: its own network is audited [default: the crate is]. The random numbers of the claims are fixed;
+    /// `--seed` is that of a toy as `--data`
     pub(crate) model: Option<PathBuf>,
     /// Rows that the loss of the model is held against: those that it was trained on, or others
     #[arg(long, value_name = "DATA", requires = "model")]
@@ -602,6 +604,16 @@ impl SolverArgs {
                 remedy: "--noise takes equal steps of `euler`: leave --solver out",
             }),
         }
+    }
+
+    /// The solver that these flags describe for this flow. What a network of target or noise says is divided by what vanishes at an
+    /// end: equal steps are too long there, and nobody looks at their error.
+    pub(crate) fn solver_of(&self, flow: &Flow) -> pushforward::Result<Solver> {
+        let steep = flow.path().prediction != Prediction::Velocity;
+        if steep && self.solver.is_none() && self.steps.is_none() {
+            return Ok(Solver::dopri5());
+        }
+        self.solver()
     }
 
     /// The solver that these flags describe, if they go together.

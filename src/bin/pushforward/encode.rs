@@ -28,9 +28,10 @@ const FIXED: f64 = 1e-2;
 
 pub(crate) fn run(args: &EncodeArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
-    let solver = args.solver.solver()?;
+    args.solver.solver()?;
     common.check_output(&args.output)?;
     let form = Form::of(Flow::load(&args.model)?.with_simd(simd))?;
+    let solver = args.solver.solver_of(&form.flow)?;
     let mut rng = Rng::from_seed(common.seed);
     let rows = form.open(&args.data, &args.reading, &mut rng)?;
     let start = Instant::now();

@@ -38,7 +38,7 @@ const PARTS: u64 = 6;
 
 pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
-    let solver = args.solver.solver()?;
+    args.solver.solver()?;
     let inputs = [Some(&args.data), args.source.as_ref(), args.train.as_ref()];
     if inputs.into_iter().flatten().filter(|data| matches!(data, Data::Standard)).count() > 1 {
         return Err(Usage("only one table can be standard input").into());
@@ -55,6 +55,7 @@ pub(crate) fn run(args: &EvaluateArgs, common: &Common) -> anyhow::Result<()> {
     }
     let form = Form::of(flow)?;
     let flow = &form.flow;
+    let solver = args.solver.solver_of(flow)?;
     let start = Instant::now();
     let mut rng = Rng::from_seed(common.seed);
     // A toy is drawn anew: `train` takes the first two forks for its target and its source.

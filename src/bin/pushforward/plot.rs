@@ -137,11 +137,12 @@ pub(crate) fn run(args: &PlotArgs, common: &Common) -> anyhow::Result<()> {
     let format = Format::of(&args.output)?;
     let theme = if args.dark { Theme::Dark } else { Theme::Light };
     let look = Look { theme, width: args.width, height: args.height };
-    let solver = args.solver.solver()?;
+    args.solver.solver()?;
     if let (Some(Data::Standard), Some(Data::Standard)) = (&args.data, &args.source) {
         return Err(Usage("only one table can be standard input").into());
     }
     let flow = Flow::load(&args.model)?.with_simd(common.simd()?);
+    let solver = args.solver.solver_of(&flow)?;
     let form = Form::of(flow)?;
     check(&form, args.kind, format)?;
     drop(AtomicFile::create(&args.output)?);

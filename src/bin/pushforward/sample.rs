@@ -18,12 +18,13 @@ use crate::trajectory::{self, Drawn};
 
 pub(crate) fn run(args: &SampleArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
-    let solver = args.solver.solver()?;
+    args.solver.solver()?;
     common.check_output(&args.output)?;
     let mut flow = Flow::load(&args.model)?.with_simd(simd);
     if let Some(scheduler) = args.scheduler {
         flow = flow.with_scheduler(scheduler)?;
     }
+    let solver = args.solver.solver_of(&flow)?;
     trajectory::check(args)?;
     let form = Form::of(flow)?;
     let given = Given::of(&form, args)?;

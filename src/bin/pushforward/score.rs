@@ -26,7 +26,7 @@ const NUMBERS_AT_ONCE: usize = 1 << 18;
 
 pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
     let simd = common.simd()?;
-    let solver = args.solver.solver()?;
+    args.solver.solver()?;
     let output = match &args.output {
         None if common.json => None,
         output => Some(output.clone().unwrap_or_else(|| PathBuf::from("-"))),
@@ -47,6 +47,7 @@ pub(crate) fn run(args: &ScoreArgs, common: &Common) -> anyhow::Result<()> {
         Some(scheduler) => flow.with_scheduler(scheduler)?,
         None => flow,
     };
+    let solver = args.solver.solver_of(&flow)?;
     let form = Form::of(flow)?;
     form.check_density()?;
     let mut rng = Rng::from_seed(common.seed);
