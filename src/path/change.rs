@@ -233,37 +233,33 @@ mod tests {
         assert!(at(Scheduler::VP, Scheduler::CondOt, 1.0, 1.5).unwrap().is_finite());
     }
 
+    /// What a network predicts for the target N(0, 0.7²), read as a velocity, is the closed form up to the ends.
+    fn is_read_up_to_the_ends(prediction: Prediction, scheduler: Scheduler) {
+        let predicted = FnField::new(1, move |t: f64, x: &[f64], u: &mut [f64]| {
+            let c = scheduler.coefficients(t);
+            let covariance = if prediction == Prediction::Target { 0.49 * c.alpha } else { c.sigma };
+            u[0] = covariance * x[0] / (0.49 * c.alpha.powi(2) + c.sigma.powi(2));
+        });
+        let field = Transformed::new(&predicted, Predicted { prediction, scheduler });
+        for t in [0.0, 1e-4, 0.3, 0.9, 1.0 - 1e-4, 1.0 - 1e-9, 1.0] {
+            let mut out = Tensor::zeros(1, 1);
+            field.eval(&[t], &Tensor::from_rows(&[[1.0]]), &mut out).unwrap();
+            let (found, wanted) = (out.row(0)[0], gaussian(scheduler, t));
+            assert!((found - wanted).abs() < NEAR, "{prediction}, {scheduler} at {t}: {found} {wanted}");
+        }
+    }
+
     #[test]
     fn noise_becomes_a_velocity_up_to_the_ends() {
         for scheduler in [Scheduler::CondOt, Scheduler::Cosine, Scheduler::LinearVp, Scheduler::VP] {
-            let noise = FnField::new(1, move |t: f64, x: &[f64], u: &mut [f64]| {
-                let c = scheduler.coefficients(t);
-                u[0] = c.sigma * x[0] / ((0.7 * c.alpha).powi(2) + c.sigma.powi(2));
-            });
-            let field = Transformed::new(&noise, Predicted { prediction: Prediction::Noise, scheduler });
-            for t in [0.0, 1e-4, 0.3, 0.9, 1.0 - 1e-4, 1.0 - 1e-9, 1.0] {
-                let mut out = Tensor::zeros(1, 1);
-                field.eval(&[t], &Tensor::from_rows(&[[1.0]]), &mut out).unwrap();
-                let (found, wanted) = (out.row(0)[0], gaussian(scheduler, t));
-                assert!((found - wanted).abs() < NEAR, "{scheduler} at {t}: {found} {wanted}");
-            }
+            is_read_up_to_the_ends(Prediction::Noise, scheduler);
         }
     }
 
     #[test]
     fn a_target_becomes_a_velocity_up_to_the_ends() {
         for scheduler in [Scheduler::CondOt, Scheduler::Cosine] {
-            let target = FnField::new(1, move |t: f64, x: &[f64], u: &mut [f64]| {
-                let c = scheduler.coefficients(t);
-                u[0] = 0.49 * c.alpha * x[0] / (0.49 * c.alpha.powi(2) + c.sigma.powi(2));
-            });
-            let field = Transformed::new(&target, Predicted { prediction: Prediction::Target, scheduler });
-            for t in [0.0, 1e-4, 0.3, 0.9, 1.0 - 1e-4, 1.0 - 1e-9, 1.0] {
-                let mut out = Tensor::zeros(1, 1);
-                field.eval(&[t], &Tensor::from_rows(&[[1.0]]), &mut out).unwrap();
-                let (found, wanted) = (out.row(0)[0], gaussian(scheduler, t));
-                assert!((found - wanted).abs() < NEAR, "{scheduler} at {t}: {found} {wanted}");
-            }
+            is_read_up_to_the_ends(Prediction::Target, scheduler);
         }
     }
 
